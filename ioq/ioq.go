@@ -1,0 +1,119 @@
+// Package ioq is the asynchronous IO queue under the flash tier.
+//
+// A Queue opens page files and takes operations on them. It is the only way by
+// which the flash tier touches a disk, and so the one seam at which ioqtest
+// injects faults. A Queue marks an operation done; it runs nobody else's code
+// except Notifier.Notify, which must neither block nor take a lock that is held
+// across a call into this package.
+//
+// # Ownership
+//
+// From Submit until Done reports true, the Op and its Buf belong to the queue.
+// Operations are not ordered against each other, not even those on one file: a
+// caller that needs an order waits for the first before it submits the second.
+//
+// # Bounds
+//
+// At most Depth operations are with the kernel at a time; the rest wait, in
+// order of arrival, in a list threaded through the Ops themselves. The queue
+// allocates nothing per operation; callers bound how many they submit.
+package ioq
+
+import (
+	"errors"
+	"sync/atomic"
+)
+
+// Align is what offsets, lengths and buffer addresses of a direct read or write
+// must be a multiple of, in bytes.
+const Align = 4096
+
+var (
+	// ErrClosed is the error of an operation submitted to a closed queue.
+	ErrClosed = errors.New("ioq: queue is closed")
+	// ErrShort is the error of a read that met the end of the file, or of a
+	// write of which the device took only a part.
+	ErrShort = errors.New("ioq: short transfer")
+)
+
+// Queue is what the flash tier asks of a disk. All methods may be called by
+// several goroutines at once.
+type Queue interface {
+	// Open opens the file at path for reading and writing, creating it if
+	// absent, and makes it at least size bytes long. It blocks.
+	Open(path string, size int64) (File, error)
+	// Remove unlinks the file at path. It blocks.
+	Remove(path string) error
+	// Submit hands ops to the queue. It never blocks on the device: a read
+	// that the page cache holds may be done when Submit returns.
+	Submit(ops ...*Op)
+	// Engine names the engine and the mode, as in "uring+direct".
+	Engine() string
+	// Direct tells whether offsets, lengths and buffers must be aligned.
+	Direct() bool
+	// Stats returns counters since the queue was opened.
+	Stats() Stats
+	// Close waits for all submitted operations, then frees the queue's
+	// resources. Files stay open.
+	Close() error
+}
+
+// File is an open page file. Its methods block; reads and writes go through
+// Queue.Submit.
+type File interface {
+	// Path is the path the file was opened by.
+	Path() string
+	// Sync makes what was written survive a power loss.
+	Sync() error
+	// Truncate sets the file's length in bytes.
+	Truncate(size int64) error
+	// Close closes the file. No operation on it may be in flight.
+	Close() error
+}
+
+// Kind says what an Op does.
+type Kind uint8
+
+// The kinds of operation. The zero Kind is invalid.
+const (
+	Read Kind = iota + 1
+	Write
+	Sync
+)
+
+// Notifier is told that an operation is done. Notify is called from the queue's
+// own goroutines, or from within Submit; it must return at once.
+type Notifier interface {
+	Notify(tag uint64)
+}
+
+// Op is one operation. The caller fills the first group of fields, submits the
+// Op, and may look at the second group once Done reports true. An Op may be
+// used again after Reset. It must not be copied.
+type Op struct {
+	File File
+	Kind Kind
+	Off  int64  // bytes from the start of the file
+	Buf  []byte // read into, or written from; exactly len(Buf) bytes are moved
+	// Notifier, if not nil, gets Tag when the operation is done, except when
+	// it was done before Submit returned.
+	Notifier Notifier
+	Tag      uint64
+
+	// Err is nil, the device's error, ErrShort or ErrClosed.
+	Err error
+
+	state atomic.Uint32
+	wake  chan struct{}
+	next  *Op
+	sys   sysOp
+}
+
+// Stats are a queue's counters since it was opened.
+type Stats struct {
+	Reads, Writes, Syncs    uint64 // operations completed
+	ReadBytes, WrittenBytes uint64
+	Errors                  uint64 // operations that ended with an error
+	Inline                  uint64 // reads served within Submit, from the page cache
+	InFlight                int64  // operations submitted and not done
+}

@@ -1,0 +1,29 @@
+// Package server runs connections that speak memcached's protocol and hands
+// their requests to a Handler.
+package server
+
+import "github.com/hearthcache/hearth/protocol"
+
+// Handler is a store behind the protocol. Its methods are called by several
+// event loops at once, for one connection by one loop at a time, and must not
+// block: what needs to wait is returned as a Pending.
+type Handler interface {
+	// Get answers one key, r.Key, of a retrieval: it appends the reply for
+	// that key to dst, nothing for a miss, and returns nil, or returns dst
+	// as it was and a Pending. The server ends the reply.
+	Get(c *Conn, r *protocol.Request, dst []byte) ([]byte, Pending)
+	// Do executes any other command and appends its reply to dst (the
+	// server drops it for noreply), or returns a Pending. r and its slices
+	// hold until that Pending is done.
+	Do(c *Conn, r *protocol.Request, dst []byte) ([]byte, Pending)
+}
+
+// Pending is an answer that is not there yet. The server calls Step for the
+// oldest Pending of a connection, at once and again after each Conn.Notify,
+// until it is done. It does so even when the client has gone, so that whatever
+// the Pending holds is always given back.
+type Pending interface {
+	// Step goes on as far as it can without blocking. When the answer is
+	// complete it appends it to dst, frees itself and reports true.
+	Step(dst []byte) ([]byte, bool)
+}
