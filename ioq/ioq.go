@@ -1,4 +1,4 @@
-// Package ioq is the asynchronous IO queue under the flash tier.
+// Package ioq is the asynchronous IO queue under the flash tier. It needs Linux.
 //
 // A Queue opens page files and takes operations on them. It is the only way by
 // which the flash tier touches a disk, and so the one seam at which ioqtest
@@ -9,7 +9,9 @@
 // # Ownership
 //
 // From Submit until Done reports true, the Op and its Buf belong to the queue.
-// Operations are not ordered against each other, not even those on one file: a
+// Breaking this, submitting an Op that is not fresh or Reset, unaligned direct
+// IO, and closing a file with operations in flight are bugs of the caller; the
+// queue panics where it can see them. Operations are not ordered against each other, not even those on one file: a
 // caller that needs an order waits for the first before it submits the second.
 //
 // # Bounds
@@ -17,12 +19,17 @@
 // At most Depth operations are with the kernel at a time; the rest wait, in
 // order of arrival, in a list threaded through the Ops themselves. The queue
 // allocates nothing per operation; callers bound how many they submit.
+//
+// # Reading the source
+//
+// op.go is the life of an operation, queue.go what all engines share: Submit,
+// completion, Close. The engines are pool.go (goroutines with pread and pwrite)
+// and uring_linux.go (one thread that owns an io_uring; ring_linux.go is the
+// memory it shares with the kernel). nowait.go serves reads from the page cache
+// within Submit, before either engine. probe.go chooses.
 package ioq
 
-import (
-	"errors"
-	"sync/atomic"
-)
+import "errors"
 
 // Align is what offsets, lengths and buffer addresses of a direct read or write
 // must be a multiple of, in bytes.
@@ -45,7 +52,9 @@ type Queue interface {
 	// Remove unlinks the file at path. It blocks.
 	Remove(path string) error
 	// Submit hands ops to the queue. It never blocks on the device: a read
-	// that the page cache holds may be done when Submit returns.
+	// that the page cache holds may be done when Submit returns. The queue
+	// does not keep the slice. Called through this interface with a list of
+	// arguments, Go allocates that slice; Op.SubmitTo does not.
 	Submit(ops ...*Op)
 	// Engine names the engine and the mode, as in "uring+direct".
 	Engine() string
@@ -81,39 +90,11 @@ const (
 	Sync
 )
 
-// Notifier is told that an operation is done. Notify is called from the queue's
-// own goroutines, or from within Submit; it must return at once.
-type Notifier interface {
-	Notify(tag uint64)
-}
-
-// Op is one operation. The caller fills the first group of fields, submits the
-// Op, and may look at the second group once Done reports true. An Op may be
-// used again after Reset. It must not be copied.
-type Op struct {
-	File File
-	Kind Kind
-	Off  int64  // bytes from the start of the file
-	Buf  []byte // read into, or written from; exactly len(Buf) bytes are moved
-	// Notifier, if not nil, gets Tag when the operation is done, except when
-	// it was done before Submit returned.
-	Notifier Notifier
-	Tag      uint64
-
-	// Err is nil, the device's error, ErrShort or ErrClosed.
-	Err error
-
-	state atomic.Uint32
-	wake  chan struct{}
-	next  *Op
-	sys   sysOp
-}
-
 // Stats are a queue's counters since it was opened.
 type Stats struct {
 	Reads, Writes, Syncs    uint64 // operations completed
 	ReadBytes, WrittenBytes uint64
-	Errors                  uint64 // operations that ended with an error
+	Errors                  uint64 // operations that ended with an error, ErrClosed excepted
 	Inline                  uint64 // reads served within Submit, from the page cache
 	InFlight                int64  // operations submitted and not done
 }
