@@ -1,0 +1,146 @@
+package loadgen
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// receiver takes the replies to a ring's requests apart. It is given bytes as
+// they come and keeps none.
+type receiver struct {
+	keys     *keyspace
+	versions *versions
+	counts   *counts
+	asked    int     // of the get being answered: asks settled so far
+	within   bool    // a value is on its way in:
+	value    arrival // this one
+	name     []byte  // scratch for a key's text
+}
+
+// consume handles the replies in buf and says how many bytes it is done with;
+// the rest must come again with more after it. started tells whether a byte of
+// request r.sent has been built.
+func (rc *receiver) consume(buf []byte, r *ring, started bool, now int64) (used int, err error) {
+	for used < len(buf) {
+		if !(r.head < r.sent || r.head == r.sent && started) {
+			return used, fmt.Errorf("%w: %.40q", errUnasked, buf[used:])
+		}
+		n, err := rc.take(buf[used:], r, now)
+		if n == 0 || err != nil {
+			return used, err
+		}
+		used += n
+	}
+	return used, nil
+}
+
+func (rc *receiver) take(buf []byte, r *ring, now int64) (n int, err error) {
+	if rc.within {
+		return rc.takeValue(buf)
+	}
+	line, n, err := cutLine(buf)
+	if n == 0 || err != nil {
+		return 0, err
+	}
+	o := r.at(r.head)
+	done, err := rc.takeLine(line, o)
+	if done {
+		rc.counts.answer(o, now)
+		rc.asked = 0
+		r.head++
+	}
+	return n, err
+}
+
+// takeLine handles one reply line to o and tells whether it was the last.
+func (rc *receiver) takeLine(line []byte, o *op) (done bool, err error) {
+	switch {
+	case o.set && string(line) == "STORED":
+		rc.counts.stored++
+		rc.versions.settle(o.asks[0].key, o.asks[0].version)
+		return true, nil
+	case !o.set && string(line) == "END":
+		rc.counts.misses += uint64(len(o.asks) - rc.asked)
+		return true, nil
+	case !o.set && bytes.HasPrefix(line, []byte("VALUE ")):
+		return false, rc.beginValue(line, o)
+	case bytes.HasPrefix(line, []byte("SERVER_ERROR ")):
+		rc.refuse(line, o)
+		return true, nil
+	}
+	return false, fmt.Errorf("%w: %.80q", errUnexpected, line)
+}
+
+// refuse ends o by a SERVER_ERROR. A refused set leaves no old value, so
+// versions count it as answered.
+func (rc *receiver) refuse(line []byte, o *op) {
+	rc.counts.refuse(o, line)
+	if o.set {
+		rc.versions.settle(o.asks[0].key, o.asks[0].version)
+	}
+}
+
+// beginValue finds the ask that line answers. Values come in the order of the
+// asks, so those passed over are misses.
+func (rc *receiver) beginValue(line []byte, o *op) error {
+	v, ok := parseValueLine(line)
+	if !ok {
+		return fmt.Errorf("%w: %.80q", errUnexpected, line)
+	}
+	for ; rc.asked < len(o.asks); rc.asked++ {
+		a := o.asks[rc.asked]
+		rc.name = rc.keys.appendKey(rc.name[:0], a.key)
+		if bytes.Equal(rc.name, v.key) {
+			rc.within = true
+			rc.value = arrival{ask: a, flags: v.flags, size: v.size, bad: -1}
+			return nil
+		}
+		rc.counts.misses++
+	}
+	return fmt.Errorf("%w: a value for key %q, which was not asked for", errUnexpected, v.key)
+}
+
+// takeValue checks what buf has of the value, then the line end after it.
+func (rc *receiver) takeValue(buf []byte) (n int, err error) {
+	v := &rc.value
+	if v.off < v.size {
+		chunk := buf[:min(len(buf), v.size-v.off)]
+		if v.off == 0 {
+			if len(chunk) < min(headSize, v.size) {
+				return 0, nil
+			}
+			v.begin(chunk)
+		}
+		v.take(chunk)
+		n = len(chunk)
+	}
+	if v.off < v.size || len(buf)-n < 2 {
+		return n, nil
+	}
+	if string(buf[n:n+2]) != "\r\n" {
+		return n, fmt.Errorf("%w but %q", errValueEnd, buf[n:n+2])
+	}
+	rc.endValue()
+	return n + 2, nil
+}
+
+func (rc *receiver) endValue() {
+	rc.within = false
+	rc.asked++
+	v, c := &rc.value, rc.counts
+	wanted, newest := rc.keys.valueSize(v.ask.key), rc.versions.newest(v.ask.key)
+	wrong, stale := v.verdict(wanted, newest)
+	switch {
+	case wrong:
+		c.wrong++
+	case stale:
+		c.stale++
+	default:
+		c.hits++
+		return
+	}
+	if len(c.examples) < maxExamples {
+		rc.name = rc.keys.appendKey(rc.name[:0], v.ask.key)
+		c.example(v.describe(rc.name, wanted, newest))
+	}
+}

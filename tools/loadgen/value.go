@@ -1,0 +1,101 @@
+package loadgen
+
+import "encoding/binary"
+
+// stream is the bytes of one value, any part of which can be generated or
+// checked alone. In 8-byte little-endian words:
+//
+//	word 0     the version, xor mix(key number)
+//	word i>0   wordAt(seed + i*golden), the seed from key number and version
+//	the rest   the first bytes of one more word
+//
+// So a value tells its own version, and a value of another key, of another
+// place in the same value or of a mixture of versions differs. A value shorter
+// than headSize has no version: its bytes follow from the key alone.
+type stream struct{ head, seed uint64 }
+
+const headSize = 8
+
+func newStream(key, version uint64, size int) stream {
+	if size < headSize {
+		version = 0
+	}
+	k := mix(key + golden)
+	return stream{head: version ^ k, seed: mix(k + version*golden)}
+}
+
+// versionIn is the version that the first bytes of key's value tell.
+func versionIn(key uint64, head []byte) uint64 {
+	if len(head) < headSize {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(head) ^ mix(key+golden)
+}
+
+func wordAt(x uint64) uint64 {
+	x = (x ^ x>>32) * 0xd6e8feb86659fd93
+	return x ^ x>>29
+}
+
+func (s *stream) word(i int) uint64 {
+	if i == 0 {
+		return s.head
+	}
+	return wordAt(s.seed + uint64(i)*golden)
+}
+
+func (s *stream) byteAt(off int) byte { return byte(s.word(off/8) >> (off % 8 * 8)) }
+
+// fill writes the value's bytes from offset off on into dst.
+func (s *stream) fill(dst []byte, off int) {
+	if off%8 != 0 || off == 0 {
+		n := s.fillWord(dst, off)
+		dst, off = dst[n:], off+n
+	}
+	x := s.seed + uint64(off/8)*golden
+	for len(dst) >= 8 {
+		binary.LittleEndian.PutUint64(dst, wordAt(x))
+		x += golden
+		dst, off = dst[8:], off+8
+	}
+	if len(dst) > 0 {
+		s.fillWord(dst, off)
+	}
+}
+
+// fillWord writes the rest of the word at off, or what dst has room for.
+func (s *stream) fillWord(dst []byte, off int) int {
+	var b [8]byte
+	binary.LittleEndian.PutUint64(b[:], s.word(off/8))
+	return copy(dst, b[off%8:])
+}
+
+// check compares src with the value's bytes from offset off on and gives the
+// offset of the first that differs, or -1.
+func (s *stream) check(src []byte, off int) int {
+	if off%8 != 0 || off == 0 {
+		n := min(8-off%8, len(src))
+		if bad := s.checkBytes(src[:n], off); bad >= 0 {
+			return bad
+		}
+		src, off = src[n:], off+n
+	}
+	x := s.seed + uint64(off/8)*golden
+	for len(src) >= 8 {
+		if binary.LittleEndian.Uint64(src) != wordAt(x) {
+			return s.checkBytes(src[:8], off)
+		}
+		x += golden
+		src, off = src[8:], off+8
+	}
+	return s.checkBytes(src, off)
+}
+
+func (s *stream) checkBytes(src []byte, off int) int {
+	for i, b := range src {
+		if b != s.byteAt(off+i) {
+			return off + i
+		}
+	}
+	return -1
+}

@@ -1,0 +1,71 @@
+package loadgen
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// NewVersion is a version above all that earlier runs have stored, unless a
+// run stored one key more than 65536 times a millisecond.
+func NewVersion() uint64 { return uint64(time.Now().UnixMilli()) << 16 }
+
+// versions tells what a get may return. A mixed run tracks each key: its nth
+// set stores base+n, and only one connection sets a key, so that the versions a
+// server sees are in order. A get sent after base+n was answered (or refused:
+// then the old value must be gone too) must not return less.
+//
+// Other runs store one version and track nothing: tracked is false, and least
+// is the oldest version a get may return.
+type versions struct {
+	base    uint64
+	least   uint64
+	tracked bool
+	issued  []uint32 // atomic; sets sent, by key
+	settled []uint32 // atomic; sets answered, by key
+}
+
+func newVersions(w *Work) *versions {
+	v := &versions{base: w.Version, least: w.Version, tracked: w.Kind == Mixed}
+	if v.tracked {
+		v.issued = make([]uint32, w.Keys)
+		v.settled = make([]uint32, w.Keys)
+	}
+	return v
+}
+
+// issue is the version of key's next set.
+func (v *versions) issue(key uint64) uint64 {
+	if !v.tracked {
+		return v.base
+	}
+	return v.base + uint64(atomic.AddUint32(&v.issued[key], 1))
+}
+
+// settle notes that the set of version has been answered.
+func (v *versions) settle(key, version uint64) {
+	if v.tracked {
+		atomic.StoreUint32(&v.settled[key], uint32(version-v.base))
+	}
+}
+
+// oldest is the least version that a get sent now may return. Before the first
+// set of a run that is any version of an earlier run.
+func (v *versions) oldest(key uint64) uint64 {
+	if !v.tracked {
+		return v.least
+	}
+	n := atomic.LoadUint32(&v.settled[key])
+	if n == 0 {
+		return 0
+	}
+	return v.base + uint64(n)
+}
+
+// newest is the highest version that a get answered now may return.
+func (v *versions) newest(key uint64) uint64 {
+	if !v.tracked {
+		return math.MaxUint64
+	}
+	return v.base + uint64(atomic.LoadUint32(&v.issued[key]))
+}

@@ -1,0 +1,63 @@
+package loadgen
+
+import "math"
+
+// zipf draws ranks 1..n with a probability proportional to rank^-alpha, for any
+// alpha > 0, exactly and without a table: W. Hörmann and G. Derflinger,
+// "Rejection-inversion to generate variates from monotone discrete
+// distributions" (1996).
+type zipf struct {
+	alpha       float64
+	n           float64
+	first, last float64 // of the integral, over the ranks' whole range
+	accept      float64 // a draw this close to its rank needs no further test
+}
+
+func newZipf(alpha float64, n uint64) *zipf {
+	z := &zipf{alpha: alpha, n: float64(n)}
+	z.first = z.integral(1.5) - 1
+	z.last = z.integral(z.n + 0.5)
+	z.accept = 2 - z.inverse(z.integral(2.5)-z.height(2))
+	return z
+}
+
+// draw is a rank, less one.
+func (z *zipf) draw(r *rng) uint64 {
+	for {
+		u := z.last + r.float()*(z.first-z.last)
+		x := z.inverse(u)
+		k := math.Max(1, math.Min(z.n, math.Floor(x+0.5)))
+		if k-x <= z.accept || u >= z.integral(k+0.5)-z.height(k) {
+			return uint64(k) - 1
+		}
+	}
+}
+
+func (z *zipf) height(x float64) float64 { return math.Exp(-z.alpha * math.Log(x)) }
+
+// integral of height from 1 to x.
+func (z *zipf) integral(x float64) float64 {
+	l := math.Log(x)
+	return expm1Over((1-z.alpha)*l) * l
+}
+
+func (z *zipf) inverse(u float64) float64 {
+	t := math.Max(-1, u*(1-z.alpha))
+	return math.Exp(log1pOver(t) * u)
+}
+
+// expm1Over is (e^x - 1) / x, also near 0.
+func expm1Over(x float64) float64 {
+	if math.Abs(x) > 1e-8 {
+		return math.Expm1(x) / x
+	}
+	return 1 + x/2
+}
+
+// log1pOver is log(1 + x) / x, also near 0.
+func log1pOver(x float64) float64 {
+	if math.Abs(x) > 1e-8 {
+		return math.Log1p(x) / x
+	}
+	return 1 - x/2
+}
