@@ -1,0 +1,206 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config is a command line, understood. Where a field has a counterpart in
+// hearth.Options it has its name, unit and meaning.
+type Config struct {
+	// Show is what to print instead of serving: help, version or license.
+	Show string
+
+	// Listen are TCP addresses for net.Listen; none with -p 0 and with -s.
+	// Port 0 means any free port.
+	Listen     []string
+	Port       int    // -p as given: 0 is no TCP, -1 any port
+	Hosts      string // -l as given, several joined by commas
+	Socket     string // path of the Unix socket, or empty
+	SocketMode uint32 // permissions of the Unix socket
+	Backlog    int
+	PortFile   string // where to write the ports in use, or empty
+
+	Connections      int
+	Threads          int // event loops
+	RequestsPerEvent int
+	IdleTimeout      time.Duration // 0 is none
+	Protocol         string        // auto or ascii
+
+	User      string
+	Daemon    bool
+	PidFile   string
+	Verbosity int
+
+	AllowShutdown bool
+	NoFlushAll    bool
+	NoCAS         bool
+
+	Memory      int64
+	MaxItem     int
+	NoEvictions bool
+
+	FlashDir     string // empty is no flash tier
+	FlashSize    int64
+	FlashBucket  string
+	PageSize     int // 0 leaves it to the cache, as in the fields below
+	WriteBuffer  int
+	MinFlashItem int
+	FlashAge     time.Duration
+	IOEngine     string
+	IOThreads    int
+	IODepth      int
+	HotPercent   int // -1 is none
+	Backpressure time.Duration
+
+	// Reported holds, by their names in memcached's "stats settings", the
+	// settings that Hearth takes and has no use for.
+	Reported map[string]string
+	// NoEffect are the settings given that have none.
+	NoEffect []Ignored
+}
+
+// Ignored is a setting that was taken without effect.
+type Ignored struct{ Setting, Why string }
+
+const (
+	mebibyte = 1 << 20
+
+	minMemory = 8 // -m, in MiB
+	maxMemory = 4 << 20
+	minItem   = 1 << 10
+	maxItem   = 128 * mebibyte
+
+	exitFailure = 1
+	exitUsage   = 64 // EX_USAGE of sysexits.h, as memcached has it
+)
+
+func defaults() Config {
+	return Config{
+		Port:             11211,
+		SocketMode:       0o700,
+		Backlog:          1024,
+		Connections:      1024,
+		Threads:          4,
+		RequestsPerEvent: 20,
+		Protocol:         "auto",
+		Memory:           64 * mebibyte,
+		MaxItem:          mebibyte,
+		IOEngine:         "auto",
+		HotPercent:       10,
+		Backpressure:     time.Second,
+		Reported:         reportedDefaults(),
+	}
+}
+
+// usageError is a command line that cannot be read, as opposed to a value that
+// cannot be worked with.
+type usageError struct{ error }
+
+// Unwrap returns the error within.
+func (e usageError) Unwrap() error { return e.error }
+
+// exitCode is what the process ends with when parseArgs returned err.
+func exitCode(err error) int {
+	var usage usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailure
+}
+
+// settle checks what depends on more than one setting, and derives Listen.
+func (c *Config) settle() error {
+	if int64(c.MaxItem) > c.Memory/2 {
+		return fmt.Errorf("-I %d is more than half of -m %d", c.MaxItem, c.Memory/mebibyte)
+	}
+	if err := c.settleFlash(); err != nil {
+		return err
+	}
+	if c.Socket != "" {
+		return nil
+	}
+	listen, err := addresses(c.Hosts, c.Port)
+	c.Listen = listen
+	return err
+}
+
+func (c *Config) settleFlash() error {
+	page := int64(max(c.PageSize, mebibyte))
+	switch {
+	case c.FlashDir == "":
+		return nil
+	case c.FlashSize < page:
+		return fmt.Errorf("-o ext_path=%s: %d bytes do not hold one page of %d", c.FlashDir, c.FlashSize, page)
+	case c.WriteBuffer > 0 && c.MaxItem > c.WriteBuffer:
+		return fmt.Errorf("-I %d is more than -o ext_wbuf_size=%d", c.MaxItem, c.WriteBuffer/mebibyte)
+	case c.PageSize > 0 && c.WriteBuffer > c.PageSize/2:
+		return fmt.Errorf("-o ext_wbuf_size=%d is more than half of ext_page_size=%d",
+			c.WriteBuffer/mebibyte, c.PageSize/mebibyte)
+	}
+	return nil
+}
+
+// addresses turns the argument of -l, with the port of -p where it names none,
+// into addresses to listen on.
+func addresses(hosts string, port int) ([]string, error) {
+	if port == 0 {
+		return nil, nil
+	}
+	fallback := strconv.Itoa(max(port, 0))
+	if hosts == "" {
+		return []string{net.JoinHostPort("", fallback)}, nil
+	}
+	var listen []string
+	for _, host := range strings.FieldsFunc(hosts, func(r rune) bool { return r == ',' || r == ';' }) {
+		address, err := address(strings.TrimPrefix(host, "notls:"), fallback)
+		if err != nil {
+			return nil, fmt.Errorf("-l %s: %w", host, err)
+		}
+		listen = append(listen, address)
+	}
+	if listen == nil {
+		return nil, fmt.Errorf("-l %s: no address", hosts)
+	}
+	return listen, nil
+}
+
+func address(text, fallback string) (string, error) {
+	host, port := text, fallback
+	switch {
+	case strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]"):
+		host = text[1 : len(text)-1]
+	case strings.HasPrefix(text, "["), strings.Count(text, ":") == 1:
+		var err error
+		if host, port, err = net.SplitHostPort(text); err != nil {
+			return "", errors.New("not an address, host:port or [host]:port")
+		}
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return "", fmt.Errorf("port %q is not within 0 and 65535", port)
+	}
+	if host == "*" {
+		host = ""
+	} else if !validHost(host) {
+		return "", errors.New("not an address")
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// validHost tells whether host is an IP address or may be a name. A name whose
+// last label is a number would be a mistyped IPv4 address.
+func validHost(host string) bool {
+	ip, _, _ := strings.Cut(host, "%")
+	if net.ParseIP(ip) != nil {
+		return true
+	}
+	if host == "" || strings.ContainsAny(host, ":[]/% \t") {
+		return false
+	}
+	_, err := strconv.Atoi(host[strings.LastIndexByte(host, '.')+1:])
+	return err != nil
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// Why settings that name a part of memcached have no effect here.
+const (
+	noSlabs    = "there are no slab classes: values are appended to segments"
+	noLRU      = "there are no LRU queues: the oldest segment leaves, what was read in it stays"
+	noCrawler  = "there is no crawler: expired values leave with their segment or page"
+	noHash     = "the index has its own table, which grows in small steps"
+	noWatch    = "watch is not in this version"
+	noRewrite  = "this version reclaims the oldest page whole and rewrites nothing"
+	alwaysSo   = "this is always so"
+	tlsRefused = "TLS is not supported by this version"
+)
+
+// options are the options of -o: memcached's, then those of its external
+// storage, then Hearth's own.
+var options = []setting{
+	{name: "maxconns_fast", help: "close connections over the limit at once", set: report("maxconns_fast", "yes"), noEffect: alwaysSo},
+	{name: "no_maxconns_fast", help: "let them wait", set: report("", ""), noEffect: "connections over the limit are always closed with an error"},
+	{name: "hashpower", arg: "N", help: "initial size of the hash table", set: reportWhole("hashpower_init", 12, 32, 1), noEffect: noHash},
+	{name: "no_hashexpand", help: "never grow the hash table", set: report("", ""), noEffect: noHash},
+	{name: "tail_repair_time", arg: "S", help: "time to wait for a leaked reference", set: reportWhole("tail_repair_time", 10, unlimited, 1),
+		noEffect: "items are not reference counted"},
+	{name: "hash_algorithm", arg: "NAME", help: "hash of keys", set: reportWord("hash_algorithm", "jenkins", "murmur3", "xxh3"),
+		noEffect: "it is always xxh3 with a seed"},
+	{name: "lru_crawler", help: "LRU crawler", set: report("lru_crawler", "yes"), noEffect: noCrawler},
+	{name: "no_lru_crawler", help: "no LRU crawler", set: report("lru_crawler", "no"), noEffect: noCrawler},
+	{name: "lru_crawler_sleep", arg: "US", help: "its sleep between items", set: reportWhole("lru_crawler_sleep", 0, 1000000, 1), noEffect: noCrawler},
+	{name: "lru_crawler_tocrawl", arg: "N", help: "items to crawl in a run", set: reportWhole("lru_crawler_tocrawl", 0, math.MaxUint32, 1), noEffect: noCrawler},
+	{name: "lru_maintainer", help: "segmented LRU", set: report("lru_maintainer_thread", "yes"), noEffect: noLRU},
+	{name: "no_lru_maintainer", help: "plain LRU", set: report("lru_maintainer_thread", "no"), noEffect: noLRU},
+	{name: "hot_lru_pct", arg: "PCT", help: "memory for the hot queue", set: reportWhole("hot_lru_pct", 1, 79, 1), noEffect: noLRU},
+	{name: "warm_lru_pct", arg: "PCT", help: "memory for the warm queue", set: reportWhole("warm_lru_pct", 1, 79, 1), noEffect: noLRU},
+	{name: "hot_max_factor", arg: "X", help: "age limit of the hot queue", set: reportReal("hot_max_factor", 0, unlimited, 2), noEffect: noLRU},
+	{name: "warm_max_factor", arg: "X", help: "age limit of the warm queue", set: reportReal("warm_max_factor", 0, unlimited, 2), noEffect: noLRU},
+	{name: "temporary_ttl", arg: "S", help: "shorter TTLs have a queue of their own", set: setTemporaryTTL, noEffect: noLRU},
+	{name: "idle_timeout", arg: "S", help: "close connections idle for so long; 0 is never (default 0)",
+		set: duration(0, unlimited, time.Second, func(c *Config) *time.Duration { return &c.IdleTimeout })},
+	{name: "slab_reassign", help: "move slab pages between classes", set: report("slab_reassign", "yes"), noEffect: noSlabs},
+	{name: "no_slab_reassign", help: "leave them", set: report("slab_reassign", "no"), noEffect: noSlabs},
+	{name: "slab_automove", arg: "[0|1|2]", help: "move them unasked", set: setAutomove, noEffect: noSlabs},
+	{name: "no_slab_automove", help: "only when asked", set: report("slab_automove", "0"), noEffect: noSlabs},
+	{name: "slab_automove_ratio", arg: "X", help: "difference of age to act on", set: reportReal("slab_automove_ratio", 0, 1, 2), noEffect: noSlabs},
+	{name: "slab_automove_window", arg: "S", help: "time to look back", set: reportWhole("slab_automove_window", 3, unlimited, 1), noEffect: noSlabs},
+	{name: "slab_automove_freeratio", arg: "X", help: "memory to hold free", set: reportReal("slab_automove_freeratio", 0, 1, 3), noEffect: noSlabs},
+	{name: "slab_chunk_max", arg: "KB", help: "largest slab chunk", set: reportWhole("slab_chunk_max", 1, 1<<20, 1024), noEffect: noSlabs},
+	{name: "no_chunked_items", help: "one chunk an item", set: report("", ""), noEffect: noSlabs},
+	{name: "track_sizes", help: "count item sizes for stats sizes", set: report("track_sizes", "yes"), noEffect: "stats sizes is not in this version"},
+	{name: "watcher_logbuf_size", arg: "KB", help: "buffer of a watcher", set: reportWhole("watcher_logbuf_size", 0, 1<<20, 1024), noEffect: noWatch},
+	{name: "worker_logbuf_size", arg: "KB", help: "log buffer of a worker", set: reportWhole("worker_logbuf_size", 0, 1<<20, 1024), noEffect: noWatch},
+	{name: "read_buf_mem_limit", arg: "MB", help: "memory for read buffers", set: reportWhole("read_buf_mem_limit", 0, 1<<20, mebibyte),
+		noEffect: "buffers are bounded a connection, and -c bounds connections"},
+	{name: "resp_obj_mem_limit", arg: "MB", help: "memory for responses", set: reportWhole("read_buf_mem_limit", 0, 1<<20, mebibyte),
+		noEffect: "memcached itself no longer uses it"},
+	{name: "no_inline_ascii_resp", help: "the size is not kept with the item", set: report("inline_ascii_response", "no"), noEffect: alwaysSo},
+	{name: "drop_privileges", help: "give up system calls not needed", set: report("", ""), noEffect: "a unit file does this better: see systemd.exec, SystemCallFilter"},
+	{name: "no_drop_privileges", help: "keep them", set: report("", ""), noEffect: alwaysSo},
+	{name: "sock_cookie_id", arg: "N", help: "mark of sockets for firewalls", set: reportWhole("sock_cookie_id", 0, math.MaxUint32, 1), noEffect: "sockets are not marked"},
+	{name: "modern", help: "defaults of the next version", set: report("", ""), noEffect: alwaysSo},
+	{name: "no_modern", help: "defaults of memcached 1.4", set: report("", ""), noEffect: "there are no such defaults here"},
+	{name: "ssl_chain_cert", arg: "PATH", help: "certificate", refused: tlsRefused},
+	{name: "ssl_key", arg: "PATH", help: "its key", refused: tlsRefused},
+	{name: "ssl_keyformat", arg: "NAME", help: "format of the key", refused: tlsRefused},
+	{name: "ssl_verify_mode", arg: "N", help: "what to ask of clients", refused: tlsRefused},
+	{name: "ssl_ciphers", arg: "LIST", help: "ciphers", refused: tlsRefused},
+	{name: "ssl_ca_cert", arg: "PATH", help: "authorities of clients", refused: tlsRefused},
+	{name: "ssl_wbuf_size", arg: "KB", help: "buffer of a TLS connection", refused: tlsRefused},
+	{name: "ssl_session_cache", help: "resume TLS sessions", refused: tlsRefused},
+	{name: "ssl_kernel_tls", help: "TLS in the kernel", refused: tlsRefused},
+	{name: "ssl_min_version", arg: "N", help: "oldest TLS", refused: tlsRefused},
+
+	{name: "ext_path", arg: "DIR:SIZE[:BUCKET]", help: "directory of the flash tier, created if absent, and its size with m, g or t; once only", set: setPath},
+	{name: "ext_page_size", arg: "MB", help: "size of a page file (default 64, or an eighth of SIZE if that is less)",
+		set: number(1, 1024, mebibyte, func(c *Config) *int { return &c.PageSize })},
+	{name: "ext_wbuf_size", arg: "MB", help: "bytes collected for one write to flash, at least -I and at most half a page (default up to 4, by -m)",
+		set: number(1, 512, mebibyte, func(c *Config) *int { return &c.WriteBuffer })},
+	{name: "ext_threads", arg: "N", help: "threads of the pread engine (default 4)",
+		set: number(1, 1024, 1, func(c *Config) *int { return &c.IOThreads })},
+	{name: "ext_io_depth", arg: "N", help: "reads and writes with the kernel at a time (default 128)",
+		set: number(1, 4096, 1, func(c *Config) *int { return &c.IODepth })},
+	{name: "ext_item_size", arg: "N", help: "smaller values do not move to flash (default 0, memcached's is 512)",
+		set: number(0, maxItem, 1, func(c *Config) *int { return &c.MinFlashItem })},
+	{name: "ext_item_age", arg: "S", help: "move values to flash at this age though RAM has room; 0 counts as 1 (default never)", set: setItemAge},
+	{name: "ext_low_ttl", arg: "S", help: "shorter TTLs have pages of their own", set: reportWhole("ext_low_ttl", 0, math.MaxUint32, 1),
+		noEffect: "this version has one bucket of pages"},
+	{name: "ext_recache_rate", arg: "N", help: "copy every Nth value read back to RAM", set: reportWhole("ext_recache_rate", 0, math.MaxUint32, 1),
+		noEffect: "values that are read often have copies in RAM: see hot_percent"},
+	{name: "ext_compact_under", arg: "N", help: "free pages below which to compact", set: reportWhole("ext_compact_under", 0, math.MaxUint32, 1), noEffect: noRewrite},
+	{name: "ext_drop_under", arg: "N", help: "free pages below which to drop", set: reportWhole("ext_drop_under", 0, math.MaxUint32, 1), noEffect: noRewrite},
+	{name: "ext_drop_unread", help: "do not rewrite what was not read", set: report("ext_drop_unread", "yes"), noEffect: noRewrite},
+	{name: "ext_max_frag", arg: "X", help: "share of a page in use above which it is left alone", set: reportReal("ext_max_frag", 0, 1, 2), noEffect: noRewrite},
+	{name: "ext_max_sleep", arg: "US", help: "longest sleep of background threads", set: reportWhole("ext_max_sleep", 0, math.MaxUint32, 1),
+		noEffect: "background work is woken when there is some"},
+
+	{name: "ext_io", arg: "NAME", help: "auto, pread, pread+direct, uring or uring+direct (default auto)",
+		set: oneOf(func(c *Config) *string { return &c.IOEngine }, "auto", "pread", "pread+direct", "uring", "uring+direct")},
+	{name: "backpressure_ms", arg: "MS", help: "longest wait of a set for room (default 1000)",
+		set: duration(1, unlimited, time.Millisecond, func(c *Config) *time.Duration { return &c.Backpressure })},
+	{name: "hot_percent", arg: "PCT", help: "share of -m for copies of flash values that are read again; 0 is none (default 10)", set: setHotPercent},
+}
+
+// reportedDefaults are memcached's, for what a Config reports and does not use.
+func reportedDefaults() map[string]string {
+	return map[string]string{
+		"growth_factor": "1.25", "chunk_size": "48", "stat_key_prefix": ":", "num_napi_ids": "(null)", "memory_file": "(null)",
+		"maxconns_fast": "yes", "hashpower_init": "0", "hash_algorithm": "xxh3", "tail_repair_time": "0", "dump_enabled": "yes",
+		"slab_reassign": "yes", "slab_automove": "1", "slab_automove_ratio": "0.80", "slab_automove_window": "30",
+		"slab_automove_freeratio": "0.010", "slab_chunk_max": "524288",
+		"lru_crawler": "yes", "lru_crawler_sleep": "100", "lru_crawler_tocrawl": "0", "lru_maintainer_thread": "yes",
+		"hot_lru_pct": "20", "warm_lru_pct": "40", "hot_max_factor": "0.20", "warm_max_factor": "2.00",
+		"temp_lru": "no", "temporary_ttl": "61", "watcher_logbuf_size": "262144", "worker_logbuf_size": "65536",
+		"read_buf_mem_limit": "0", "track_sizes": "no", "inline_ascii_response": "no", "sock_cookie_id": "0",
+		"ext_low_ttl": "0", "ext_recache_rate": "2000", "ext_compact_under": "0", "ext_drop_under": "0",
+		"ext_max_sleep": "1000000", "ext_max_frag": "0.80", "ext_drop_unread": "no",
+	}
+}
+
+// setExtended applies an argument of -o. Like getsubopt it allows a comma at the
+// end, and none elsewhere without an option.
+func setExtended(c *Config, list string) error {
+	for item := range strings.SplitSeq(strings.TrimSuffix(list, ","), ",") {
+		if err := setOption(c, item); err != nil {
+			return fmt.Errorf("-o %s: %w", item, err)
+		}
+	}
+	return nil
+}
+
+func setOption(c *Config, item string) error {
+	name, value, given := strings.Cut(item, "=")
+	option := find(name)
+	switch {
+	case option == nil:
+		return errors.New("unknown option")
+	case option.refused != "":
+		return errors.New(option.refused)
+	case option.arg == "" && given:
+		return errors.New("takes no value")
+	case option.arg != "" && option.arg[0] != '[' && !given:
+		return fmt.Errorf("needs a value: %s=%s", name, option.arg)
+	}
+	return option.apply(c, "-o "+name, value)
+}
+
+func find(name string) *setting {
+	for i := range options {
+		if options[i].name == name {
+			return &options[i]
+		}
+	}
+	return nil
+}
+
+func setTemporaryTTL(c *Config, value string) error {
+	err := reportWhole("temporary_ttl", 0, unlimited, 1)(c, value)
+	if err == nil {
+		c.Reported["temp_lru"] = "yes"
+	}
+	return err
+}
+
+func setAutomove(c *Config, value string) error {
+	if value == "" {
+		value = "1"
+	}
+	return reportWhole("slab_automove", 0, 2, 1)(c, value)
+}
+
+func setItemAge(c *Config, value string) error {
+	n, err := whole(value, 0, math.MaxUint32)
+	if err == nil {
+		c.FlashAge = time.Duration(max(n, 1)) * time.Second
+	}
+	return err
+}
+
+func setHotPercent(c *Config, value string) error {
+	n, err := whole(value, 0, 80)
+	if err != nil {
+		return err
+	}
+	if c.HotPercent = n; n == 0 {
+		c.HotPercent = -1
+	}
+	return nil
+}
+
+// setPath reads DIR:SIZE[:BUCKET]. DIR may itself have colons.
+func setPath(c *Config, value string) error {
+	if c.FlashDir != "" {
+		return errors.New("only one ext_path is supported by this version")
+	}
+	rest, bucket := value, "default"
+	if i := strings.LastIndexByte(value, ':'); i >= 0 && isWord(value[i+1:]) {
+		rest, bucket = value[:i], value[i+1:]
+	}
+	i := strings.LastIndexByte(rest, ':')
+	if i < 1 {
+		return errors.New("needs a directory and a size, as in ext_path=/mnt/flash:64g")
+	}
+	bytes, suffixed, err := size(rest[i+1:], "mgt")
+	switch {
+	case err != nil || !suffixed || bytes == 0:
+		return fmt.Errorf("size %q is not a number above 0 with m, g or t", rest[i+1:])
+	case bytes > 8<<40:
+		return errors.New("size is more than 8t")
+	}
+	if err := among(bucket, []string{"default", "compact", "lowttl", "chunked", "coldcompact", "old"}); err != nil {
+		return fmt.Errorf("bucket %q: %w", bucket, err)
+	}
+	c.FlashDir, c.FlashSize, c.FlashBucket = rest[:i], bytes, bucket
+	return nil
+}
+
+// isWord tells a bucket, right or wrong, from a size.
+func isWord(s string) bool {
+	return s != "" && s[0] >= 'a' && s[0] <= 'z'
+}
