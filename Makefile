@@ -1,0 +1,46 @@
+GO       ?= go
+FUZZTIME ?= 10s
+BENCH    ?= .
+COUNT    ?= 6
+BENCHPKG ?= ./...
+
+.PHONY: test race lint fuzz bench build demo clean
+
+# What a change must pass. Tests against memcached skip where it is not
+# installed, unless CI is set.
+test:
+	$(GO) vet ./...
+	$(GO) test ./...
+
+race:
+	$(GO) test -race ./...
+
+# Import arrows, sizes, comments, gofmt. Part of test as well.
+lint:
+	$(GO) vet ./...
+	$(GO) test -count=1 -run '^TestLint' .
+
+# Every fuzz target for FUZZTIME.
+fuzz:
+	@for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "== $$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+		done; \
+	done
+
+# The benchmarks that match BENCH; with OLD=commit also that commit's, and the
+# difference between the two.
+bench:
+	GO="$(GO)" BENCH='$(BENCH)' COUNT=$(COUNT) BENCHPKG='$(BENCHPKG)' tools/bench.sh $(OLD)
+
+build:
+	$(GO) build -o bin/hearthd ./cmd/hearthd
+	$(GO) build -o bin/hearth ./cmd/hearth
+
+# Runs hearthd with a flash tier in ./hearth-data, and shows a set and a get.
+demo: build
+	tools/demo.sh
+
+clean:
+	rm -rf bin hearth-data bench.txt
