@@ -1,0 +1,301 @@
+// Package flashtier is the flash tier of the cache: page files of checksummed
+// records, written a buffer at a time, read a record at a time, reclaimed a page
+// at a time. It is a passive structure with locks: who moves what, and when, is
+// the business of the package above. It touches page files only through an
+// ioq.Queue.
+//
+// # A page file
+//
+// Pages lie in DIR/pages, one file a page, named by the page's id in eight
+// digits. All numbers are little endian. A page is PageSize bytes, a multiple of
+// 4096 from 1 MiB to 1 GiB:
+//
+//	0              4096                                  PageSize-16384   PageSize
+//	| header       | extent | extent | ... | zeroes      | trailer        |
+//
+// The header is there as soon as the page's first extent is; the trailer is
+// written at the seal, so an unsealed page has zeroes, or an older life's
+// trailer, in its place. Offsets in a page count from its first byte.
+//
+//	header, 4096 bytes                     trailer, 16384 bytes
+//	 0  8  magic "hearthpg"                 0  8  magic "hearthtr"
+//	 8  4  format version, 1                8  4  format version, 1
+//	12  4  CRC of bytes 16 to 4095         12  4  CRC of bytes 16 to 16383
+//	16  4  page id                         16  4  page id
+//	20  4  page version                    20  4  page version
+//	24  8  page size in bytes              24  4  number of extents, at most 1360
+//	32  8  time of creation, unix seconds  28  4  zero
+//	40  4  bucket                          32  8  number of records
+//	44     zeroes                          40  8  time of the seal, unix seconds
+//	                                       48     zeroes
+//	                                       64     12 bytes an extent, in the order of the page:
+//	                                         0  4  offset of the extent
+//	                                         4  4  offset of its index frame
+//	                                         8  4  number of its records, at least 1
+//	                                              then zeroes
+//
+// An extent is what one write buffer brought: it begins at a multiple of 4096
+// with a record frame, holds one or more back to back, then one index frame,
+// then zeroes up to the next multiple of 4096. The first extent begins at 4096.
+// A failed write leaves a hole that the trailer does not list. A frame begins at
+// a multiple of 8:
+//
+//	frame header, 32 bytes                 entry of an index frame, 16 bytes
+//	 0  4  CRC of byte 4 to the frame's end  0  8  hash of the key
+//	 4  4  length, this header included      8  4  offset of the record, in units of 8 bytes
+//	 8  4  page version                     12  4  exptime of the record
+//	12  4  exptime, unix seconds, 0 never
+//	16  8  CAS
+//	24  4  client flags
+//	28  1  length of the key
+//	29  1  kind: 0 unwritten, 1 record, 2 index
+//	30  1  state bits, opaque here
+//	31  1  zero
+//
+// In a record frame the key follows, then the value up to the frame's length,
+// then zeroes, outside length and CRC, up to a multiple of 8. In an index frame
+// the entries follow, one a record of the extent and in the same order, and the
+// fields from exptime to key length are zero. A record's length, padding
+// included, is the distance to the next one, or of the last one to the index
+// frame.
+//
+// Every CRC is CRC-32C (Castagnoli). Bytes said to be zero are written as zero
+// and covered by the CRC of their structure; a reader does not look at them. A
+// page version grows at each reuse of the page, so a frame with another version
+// than its page's is from an older life. A reader refuses a format version above
+// its own with ErrFormat, before it looks at the CRC. The golden files in
+// testdata/pages hold this text and the code together.
+package flashtier
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/klauspost/crc32"
+)
+
+// These are part of the format and must not be changed: a change of the layout
+// takes a new FormatVersion, which older readers refuse.
+const (
+	// FormatVersion is the newest format this package reads, and the one it
+	// writes.
+	FormatVersion = 1
+	// MinPageSize and MaxPageSize bound a page, in bytes.
+	MinPageSize = 1 << 20
+	MaxPageSize = 1 << 30
+
+	blockSize   = 4096 // of the header, and what extents are aligned to
+	trailerSize = 16384
+	frameSize   = 32 // of a frame's header
+	entrySize   = 16 // of an index frame's entry
+	extentSize  = 12 // of an extent in the trailer
+	extentsAt   = 64 // where extents begin in the trailer
+	maxExtents  = (trailerSize - extentsAt) / extentSize
+	unit        = 8       // what frames are aligned to
+	maxFrame    = 1 << 28 // a frame's greatest length in bytes
+	sumFrom     = 16      // where the CRC of header and trailer begins
+
+	kindRecord = 1
+	kindIndex  = 2
+
+	headerMagic  = "hearthpg"
+	trailerMagic = "hearthtr"
+)
+
+var (
+	// ErrFormat is returned for a page that a newer version has written.
+	ErrFormat = errors.New("flashtier: page has a newer format")
+	// ErrMagic is returned for bytes that are no page header or trailer.
+	ErrMagic = errors.New("flashtier: not a page")
+	// ErrCRC is returned for bytes whose checksum does not hold, or whose
+	// length cannot be right. Of a read, it says that the address has no
+	// whole record.
+	ErrCRC = errors.New("flashtier: checksum does not hold")
+	// ErrLayout is returned for fields that no writer writes, although their
+	// checksum holds.
+	ErrLayout = errors.New("flashtier: impossible layout")
+	// ErrTorn is returned for a structure that goes on past the end of the
+	// bytes there are.
+	ErrTorn = errors.New("flashtier: cut short")
+	// ErrUnwritten is returned for a frame header of zeroes.
+	ErrUnwritten = errors.New("flashtier: unwritten space")
+)
+
+var (
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+	le         = binary.LittleEndian
+)
+
+func checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
+
+// alignUp rounds n up to a multiple of to, a power of two.
+func alignUp(n, to int64) int64 { return (n + to - 1) &^ (to - 1) }
+
+// PageHeader is what the first block of a page says.
+type PageHeader struct {
+	ID      PageID
+	Version uint32
+	Size    int64  // of the page, bytes
+	Created uint64 // unix seconds
+	Bucket  uint32
+}
+
+// Extent is one write buffer's place in a page. Offsets are in bytes.
+type Extent struct {
+	Start uint32 // of its first record
+	Index uint32 // of its index frame, where its last record ends
+	Count uint32 // of its records
+}
+
+// End is where the extent's index frame ends, padding included.
+func (e Extent) End() int64 {
+	return alignUp(int64(e.Index)+indexLen(int(e.Count)), blockSize)
+}
+
+// Trailer is what the last blocks of a sealed page say.
+type Trailer struct {
+	ID      PageID
+	Version uint32
+	Records uint64
+	Sealed  uint64   // unix seconds
+	Extents []Extent // in the order of the page
+}
+
+// dataEnd is where a page's trailer begins and its extents must end.
+func dataEnd(pageSize int64) int64 { return pageSize - trailerSize }
+
+// indexLen is the length in bytes of an index frame with n entries.
+func indexLen(n int) int64 { return frameSize + entrySize*int64(n) }
+
+// validPageSize tells whether a page may have size bytes.
+func validPageSize(size int64) bool {
+	return size >= MinPageSize && size <= MaxPageSize && size%blockSize == 0
+}
+
+// putFraming writes what header and trailer begin with. It comes last: b is
+// otherwise complete.
+func putFraming(b []byte, magic string) {
+	copy(b, magic)
+	le.PutUint32(b[8:], FormatVersion)
+	le.PutUint32(b[12:], checksum(b[sumFrom:]))
+}
+
+// checkFraming verifies what header and trailer begin with. The version is
+// checked apart from the magic, and before the CRC, so that a newer file is
+// never taken for a broken one.
+func checkFraming(b []byte, magic string) error {
+	if string(b[:8]) != magic {
+		return ErrMagic
+	}
+	switch v := le.Uint32(b[8:]); {
+	case v > FormatVersion:
+		return fmt.Errorf("%w: %d, newest known is %d", ErrFormat, v, FormatVersion)
+	case v == 0:
+		return ErrLayout
+	}
+	if checksum(b[sumFrom:]) != le.Uint32(b[12:]) {
+		return ErrCRC
+	}
+	return nil
+}
+
+// EncodeHeader writes h into the first block of b.
+func EncodeHeader(b []byte, h PageHeader) {
+	b = b[:blockSize]
+	clear(b)
+	le.PutUint32(b[16:], uint32(h.ID))
+	le.PutUint32(b[20:], h.Version)
+	le.PutUint64(b[24:], uint64(h.Size))
+	le.PutUint64(b[32:], h.Created)
+	le.PutUint32(b[40:], h.Bucket)
+	putFraming(b, headerMagic)
+}
+
+// DecodeHeader reads the header of the page that b begins with.
+func DecodeHeader(b []byte) (PageHeader, error) {
+	if len(b) < blockSize {
+		return PageHeader{}, ErrTorn
+	}
+	b = b[:blockSize]
+	if err := checkFraming(b, headerMagic); err != nil {
+		return PageHeader{}, err
+	}
+	h := PageHeader{
+		ID:      PageID(le.Uint32(b[16:])),
+		Version: le.Uint32(b[20:]),
+		Size:    int64(le.Uint64(b[24:])),
+		Created: le.Uint64(b[32:]),
+		Bucket:  le.Uint32(b[40:]),
+	}
+	if !validPageSize(h.Size) || h.Version == 0 {
+		return PageHeader{}, ErrLayout
+	}
+	return h, nil
+}
+
+// EncodeTrailer writes t into the first 16 KiB of b.
+func EncodeTrailer(b []byte, t Trailer) {
+	b = b[:trailerSize]
+	clear(b)
+	le.PutUint32(b[16:], uint32(t.ID))
+	le.PutUint32(b[20:], t.Version)
+	le.PutUint32(b[24:], uint32(len(t.Extents)))
+	le.PutUint64(b[32:], t.Records)
+	le.PutUint64(b[40:], t.Sealed)
+	for i, e := range t.Extents {
+		at := b[extentsAt+i*extentSize:]
+		le.PutUint32(at, e.Start)
+		le.PutUint32(at[4:], e.Index)
+		le.PutUint32(at[8:], e.Count)
+	}
+	putFraming(b, trailerMagic)
+}
+
+// DecodeTrailer reads the trailer that b begins with, of a page of pageSize
+// bytes. Extents are sure to lie in the page, one after the other.
+func DecodeTrailer(b []byte, pageSize int64) (Trailer, error) {
+	if len(b) < trailerSize {
+		return Trailer{}, ErrTorn
+	}
+	b = b[:trailerSize]
+	if err := checkFraming(b, trailerMagic); err != nil {
+		return Trailer{}, err
+	}
+	t := Trailer{
+		ID:      PageID(le.Uint32(b[16:])),
+		Version: le.Uint32(b[20:]),
+		Records: le.Uint64(b[32:]),
+		Sealed:  le.Uint64(b[40:]),
+	}
+	n := le.Uint32(b[24:])
+	if n > maxExtents || t.Version == 0 {
+		return Trailer{}, ErrLayout
+	}
+	t.Extents = make([]Extent, n)
+	at, records := int64(blockSize), uint64(0)
+	for i := range t.Extents {
+		e := decodeExtent(b[extentsAt+i*extentSize:])
+		if !e.valid(at, dataEnd(pageSize)) {
+			return Trailer{}, ErrLayout
+		}
+		t.Extents[i] = e
+		at = e.End()
+		records += uint64(e.Count)
+	}
+	if records != t.Records {
+		return Trailer{}, ErrLayout
+	}
+	return t, nil
+}
+
+func decodeExtent(b []byte) Extent {
+	return Extent{Start: le.Uint32(b), Index: le.Uint32(b[4:]), Count: le.Uint32(b[8:])}
+}
+
+// valid tells whether a writer could have put e between from and to.
+func (e Extent) valid(from, to int64) bool {
+	return e.Count > 0 && int64(e.Start) >= from && e.Start%blockSize == 0 &&
+		e.Index%unit == 0 && int64(e.Index) <= to && e.End() <= to &&
+		int64(e.Index)-int64(e.Start) >= int64(e.Count)*frameSize
+}

@@ -1,0 +1,106 @@
+package flashtier
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hearthcache/hearth/ioq"
+)
+
+// Options say where a tier lies and what it may use. Dir, Size and Queue are
+// required; zero is a working value of every other field.
+type Options struct {
+	// Dir is the directory of the tier. It is created if absent.
+	Dir string
+	// Size is the bytes page files may take, rounded down to whole pages, of
+	// which there must be two. At most MaxSize.
+	Size int64
+	// PageSize is the bytes of a page: a multiple of 4096 from MinPageSize to
+	// MaxPageSize. Default 64 MiB.
+	PageSize int
+	// BufferSize is the bytes of a write buffer, and so bounds a record: a
+	// multiple of 4096, from 64 KiB to what a page can take. Default 4 MiB, in
+	// small pages a quarter of the page.
+	BufferSize int
+	// Buffers is how many write buffers there are, being filled or in flight.
+	// Each Writer in use takes one. Default 4.
+	Buffers int
+	// ReadBytes bounds the memory of read buffers, in use and idle. Default 32
+	// MiB; raised to what the longest record needs.
+	ReadBytes int64
+	// PageFaults is how many faults a page may have before it is retired: at
+	// once when a read brings the last of them, at its next reclaim when a
+	// write does. Default 8.
+	PageFaults int
+	// DevicePages is how many pages in a row must fail to be written for the
+	// device to be out. Default 4.
+	DevicePages int
+	// Queue does all IO on page files. It must outlive the tier.
+	Queue ioq.Queue
+	// Now is the clock, unix seconds. Default is the system's.
+	Now func() uint32
+	// Hash is the hash that Commit is given for a key. It is asked only by
+	// Entries, for records whose index frame is bad; without it they are lost
+	// to Entries, and their page is retired.
+	Hash func(key []byte) uint64
+}
+
+const (
+	defaultPageSize    = 64 << 20
+	defaultBufferSize  = 4 << 20
+	minBufferSize      = 64 << 10
+	defaultBuffers     = 4
+	defaultReadBytes   = 32 << 20
+	defaultPageFaults  = 8
+	defaultDevicePages = 4
+	minPages           = 2
+)
+
+func orDefault[T int | int64](v *T, def T) {
+	if *v == 0 {
+		*v = def
+	}
+}
+
+// withDefaults fills what is zero and checks all of it.
+func (o Options) withDefaults() (Options, error) {
+	orDefault(&o.PageSize, defaultPageSize)
+	orDefault(&o.BufferSize, min(defaultBufferSize, o.PageSize/4&^(blockSize-1)))
+	orDefault(&o.Buffers, defaultBuffers)
+	orDefault(&o.ReadBytes, defaultReadBytes)
+	orDefault(&o.PageFaults, defaultPageFaults)
+	orDefault(&o.DevicePages, defaultDevicePages)
+	if o.Now == nil {
+		o.Now = func() uint32 { return uint32(time.Now().Unix()) }
+	}
+	o.ReadBytes = max(o.ReadBytes, readClassSize(readClass(int64(o.BufferSize)+blockSize)))
+	return o, o.validate()
+}
+
+func (o *Options) validate() error {
+	pages := o.Size / int64(max(o.PageSize, 1))
+	switch {
+	case o.Dir == "":
+		return fmt.Errorf("%w: no directory", ErrOptions)
+	case o.Queue == nil:
+		return fmt.Errorf("%w: no queue", ErrOptions)
+	case !validPageSize(int64(o.PageSize)):
+		return fmt.Errorf("%w: page size %d is not a multiple of 4096 from 1 MiB to 1 GiB", ErrOptions, o.PageSize)
+	case o.Size > MaxSize:
+		return fmt.Errorf("%w: size %d is over 8 TiB", ErrOptions, o.Size)
+	case pages < minPages:
+		return fmt.Errorf("%w: size %d is less than %d pages of %d", ErrOptions, o.Size, minPages, o.PageSize)
+	case o.BufferSize < minBufferSize || o.BufferSize%blockSize != 0 || int64(o.BufferSize) > dataEnd(int64(o.PageSize)):
+		return fmt.Errorf("%w: buffer size %d is not a multiple of 4096 from 64 KiB to %d",
+			ErrOptions, o.BufferSize, dataEnd(int64(o.PageSize)))
+	case o.Buffers < 1 || o.ReadBytes < 0 || o.PageFaults < 1 || o.DevicePages < 1:
+		return fmt.Errorf("%w: a count is negative", ErrOptions)
+	}
+	return nil
+}
+
+// longest is the longest record, padding included, that fits a write buffer
+// together with its page's header and an index of one.
+func (o *Options) longest() int64 {
+	return int64(o.BufferSize) - blockSize - indexLen(1)
+}

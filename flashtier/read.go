@@ -1,0 +1,124 @@
+package flashtier
+
+import (
+	"fmt"
+
+	"github.com/hearthcache/hearth/ioq"
+)
+
+// Read is the read of one record, from StartRead to Release. Its methods are for
+// one goroutine at a time. It keeps its page from being freed, so every Read
+// must be released.
+type Read struct {
+	tier    *Tier
+	page    *page
+	addr    Addr
+	version uint32 // of the page, while it is pinned
+	skip    int    // bytes of the buffer before the record, in direct mode
+	mem     []byte
+	op      ioq.Op
+}
+
+// StartRead submits the read of the record at a. When it is done, n, if not nil,
+// is notified with tag as ioq says. It returns ErrGone if the page cannot be read
+// any more, and ErrBusy if all read buffers are in use. It allocates nothing but
+// a buffer at first use.
+func (t *Tier) StartRead(a Addr, n ioq.Notifier, tag uint64) (*Read, error) {
+	p, off, ok := t.locate(a)
+	if !ok {
+		t.counts.readGone.Add(1)
+		return nil, ErrGone
+	}
+	if !p.pin() || off < blockSize || off >= p.end.Load() {
+		t.unpin(p)
+		t.counts.readGone.Add(1)
+		return nil, ErrGone
+	}
+	from, to := t.span(off, ClassSize(a.Class()))
+	r := t.reads.take(to - from)
+	if r == nil {
+		t.unpin(p)
+		t.counts.readBusy.Add(1)
+		return nil, ErrBusy
+	}
+	r.tier, r.page, r.addr, r.version = t, p, a, p.version.Load()
+	r.skip = int(off - from)
+	op := &r.op
+	op.File, op.Kind, op.Off, op.Buf = p.file, ioq.Read, from, r.mem[:to-from]
+	op.Notifier, op.Tag = n, tag
+	op.SubmitTo(t.queue)
+	return r, nil
+}
+
+// span is what must be read for the size bytes at off: as they are, or in direct
+// mode the blocks around them. A class may reach past the page's end.
+func (t *Tier) span(off int64, size int) (from, to int64) {
+	from, to = off, min(off+int64(size), t.pageSize)
+	if t.queue.Direct() {
+		from, to = from&^(blockSize-1), alignUp(to, blockSize)
+	}
+	return from, to
+}
+
+// Ready tells whether Finish will not wait.
+func (r *Read) Ready() bool { return r.op.Done() }
+
+// Wait returns when the read is done.
+func (r *Read) Wait() { r.op.Wait() }
+
+// Version is the version of the page the record is read from.
+func (r *Read) Version() uint32 { return r.version }
+
+// Finish waits for the read and gives the record, if it is whole, of this life
+// of its page, and its key is key; a nil key takes any. Otherwise the error is
+// ErrIO, ErrCRC, ErrVersion or ErrKey, and the record is empty. The record's
+// slices hold until Release.
+func (r *Read) Finish(key []byte) (Record, error) {
+	r.op.Wait()
+	t := r.tier
+	if r.op.Err != nil {
+		t.counts.readIO.Add(1)
+		t.fault(r.page)
+		return Record{}, fmt.Errorf("%w: read %s at %v: %w", ErrIO, r.page.file.Path(), r.addr, r.op.Err)
+	}
+	rec, version, n, err := DecodeRecord(r.op.Buf[r.skip:])
+	switch {
+	case err != nil:
+		t.counts.readCRC.Add(1)
+		t.fault(r.page)
+		return Record{}, ErrCRC
+	case version != r.version:
+		t.counts.readVersion.Add(1)
+		return Record{}, ErrVersion
+	case key != nil && string(rec.Key) != string(key):
+		t.counts.readKey.Add(1)
+		return Record{}, ErrKey
+	}
+	t.counts.objectsRead.Add(1)
+	t.counts.bytesRead.Add(uint64(n))
+	rec.Addr = r.addr
+	return rec, nil
+}
+
+// Release lets the page and the buffer go. The read must be Ready: the buffer is
+// the queue's until then.
+func (r *Read) Release() {
+	if !r.op.Done() {
+		panic(fmt.Sprintf("flashtier: Release of a read in flight at %v", r.addr))
+	}
+	t, p := r.tier, r.page
+	r.op.Reset()
+	r.op.File, r.op.Notifier, r.page = nil, nil, nil
+	t.reads.put(r)
+	t.unpin(p)
+}
+
+// Version is the present version of the page that a is in, or that of its last
+// life. What has been copied from a page is of use only under the same version.
+func (t *Tier) Version(a Addr) uint32 {
+	p, _, ok := t.locate(a)
+	if !ok {
+		return 0
+	}
+	return p.version.Load()
+}

@@ -1,0 +1,117 @@
+package flashtier
+
+import (
+	"math/bits"
+	"sync"
+	"sync/atomic"
+)
+
+// Read buffers come in powers of two from one block to what the longest record
+// needs in direct mode.
+const (
+	readClasses  = 18
+	smallestRead = blockSize
+)
+
+// readClass is the smallest class of buffer that holds n bytes.
+func readClass(n int64) int {
+	return max(0, bits.Len64(uint64(n-1))-bits.Len(smallestRead-1))
+}
+
+// readClassSize is the bytes of a buffer of class c.
+func readClassSize(c int) int64 { return smallestRead << c }
+
+// readBuffers are the Reads of a tier, each with its buffer: idle ones by class,
+// and how much memory all of them have. They are kept, so that in steady state a
+// read allocates nothing.
+type readBuffers struct {
+	limit  int64        // bytes
+	mapped atomic.Int64 // bytes of all buffers, in use and idle; changed under mu
+
+	mu   sync.Mutex
+	idle [readClasses][]*Read
+}
+
+// take gives a Read with a buffer of at least n bytes, or nil if that would take
+// more memory than allowed. An idle buffer of the right class is best, then a
+// new one, then an idle one that is too large, then the memory of idle ones that
+// are too small.
+func (b *readBuffers) take(n int64) *Read {
+	c := readClass(n)
+	size := readClassSize(c)
+	b.mu.Lock()
+	if r := b.popLocked(c); r != nil {
+		b.mu.Unlock()
+		return r
+	}
+	if b.mapped.Load()+size > b.limit {
+		for bigger := c + 1; bigger < readClasses; bigger++ {
+			if r := b.popLocked(bigger); r != nil {
+				b.mu.Unlock()
+				return r
+			}
+		}
+		b.shrinkLocked(c, size)
+	}
+	ok := b.mapped.Load()+size <= b.limit
+	if ok {
+		b.mapped.Add(size)
+	}
+	b.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	return b.fresh(size)
+}
+
+// fresh makes a Read for size bytes that are already counted.
+func (b *readBuffers) fresh(size int64) *Read {
+	mem, err := mapMemory(size)
+	if err != nil { // the kernel is short of memory: as good as a full pool
+		b.mapped.Add(-size)
+		return nil
+	}
+	return &Read{mem: mem}
+}
+
+func (b *readBuffers) popLocked(c int) *Read {
+	idle := b.idle[c]
+	if len(idle) == 0 {
+		return nil
+	}
+	r := idle[len(idle)-1]
+	b.idle[c] = idle[:len(idle)-1]
+	return r
+}
+
+// shrinkLocked unmaps idle buffers of the classes below c, the larger ones
+// first, until size bytes fit or none is left.
+func (b *readBuffers) shrinkLocked(c int, size int64) {
+	for c--; c >= 0; c-- {
+		for b.mapped.Load()+size > b.limit {
+			r := b.popLocked(c)
+			if r == nil {
+				break
+			}
+			b.mapped.Add(-int64(len(r.mem)))
+			unmap(r.mem)
+		}
+	}
+}
+
+func (b *readBuffers) put(r *Read) {
+	c := readClass(int64(len(r.mem)))
+	b.mu.Lock()
+	b.idle[c] = append(b.idle[c], r)
+	b.mu.Unlock()
+}
+
+// release unmaps all buffers; none may be in use.
+func (b *readBuffers) release() {
+	for c := range b.idle {
+		for _, r := range b.idle[c] {
+			unmap(r.mem)
+		}
+		b.idle[c] = nil
+	}
+}

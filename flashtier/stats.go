@@ -1,0 +1,135 @@
+package flashtier
+
+import "sync/atomic"
+
+// Stats are a tier's counters since Open, and its present state. Bytes of
+// records are those of their size classes.
+type Stats struct {
+	PagesFree     int // can be written at once
+	PagesUsed     int // open or sealed
+	PagesDraining int // between Victim and Free
+	PagesRetired  int // never to be used again
+	// PagesCondemned is how many of those retired wait for Victim, so that
+	// the headers that point into them are dropped.
+	PagesCondemned int
+	PageSize       int64
+
+	PageAllocs    uint64 // pages begun
+	PageReclaims  uint64 // pages freed
+	PageEvictions uint64 // pages freed with live records in them
+
+	ObjectsWritten, BytesWritten uint64
+	ObjectsRead, BytesRead       uint64
+	ObjectsEvicted, BytesEvicted uint64 // live when their page was freed
+	ObjectsUsed, BytesUsed       int64  // live now
+	DeviceBytesWritten           uint64 // with indexes, headers and padding
+
+	ReadIO      uint64 // reads that the device failed
+	ReadCRC     uint64 // ... whose bytes were bad
+	ReadVersion uint64 // ... that met an older life of the page
+	ReadKey     uint64 // ... that met another key
+	ReadGone    uint64 // ... refused because the page was gone
+	ReadBusy    uint64 // ... refused for want of a buffer
+	BadIndexes  uint64 // index frames that could not be used
+	WriteErrors uint64
+
+	DeviceOut       bool
+	ReadBufferBytes int64 // mapped, in use and idle
+	WriteBuffers    int64 // bytes of all write buffers
+}
+
+// counts are the counters behind Stats.
+type counts struct {
+	pageAllocs, pageReclaims, pageEvictions     atomic.Uint64
+	objectsWritten, bytesWritten, deviceBytes   atomic.Uint64
+	objectsRead, bytesRead                      atomic.Uint64
+	objectsEvicted, bytesEvicted                atomic.Uint64
+	readIO, readCRC, readVersion, readKey       atomic.Uint64
+	readGone, readBusy, badIndexes, writeErrors atomic.Uint64
+}
+
+func (c *counts) wrote(b *Batch) {
+	c.objectsWritten.Add(uint64(len(b.entries)))
+	c.bytesWritten.Add(uint64(b.bytes))
+	c.deviceBytes.Add(uint64(len(b.op.Buf)))
+}
+
+// Stats gives the counters. It looks at every page.
+func (t *Tier) Stats() Stats {
+	c := &t.counts
+	s := Stats{
+		PageSize:           t.pageSize,
+		PageAllocs:         c.pageAllocs.Load(),
+		PageReclaims:       c.pageReclaims.Load(),
+		PageEvictions:      c.pageEvictions.Load(),
+		ObjectsWritten:     c.objectsWritten.Load(),
+		BytesWritten:       c.bytesWritten.Load(),
+		ObjectsRead:        c.objectsRead.Load(),
+		BytesRead:          c.bytesRead.Load(),
+		ObjectsEvicted:     c.objectsEvicted.Load(),
+		BytesEvicted:       c.bytesEvicted.Load(),
+		DeviceBytesWritten: c.deviceBytes.Load(),
+		ReadIO:             c.readIO.Load(),
+		ReadCRC:            c.readCRC.Load(),
+		ReadVersion:        c.readVersion.Load(),
+		ReadKey:            c.readKey.Load(),
+		ReadGone:           c.readGone.Load(),
+		ReadBusy:           c.readBusy.Load(),
+		BadIndexes:         c.badIndexes.Load(),
+		WriteErrors:        c.writeErrors.Load(),
+		DeviceOut:          t.out.Load(),
+		ReadBufferBytes:    t.reads.mapped.Load(),
+		WriteBuffers:       int64(t.opt.Buffers) * int64(t.opt.BufferSize),
+	}
+	t.mu.Lock()
+	s.PagesCondemned = len(t.condemned)
+	t.mu.Unlock()
+	for i := range t.pages {
+		s.addPage(&t.pages[i])
+	}
+	return s
+}
+
+func (s *Stats) addPage(p *page) {
+	switch p.is() {
+	case PageFree:
+		s.PagesFree++
+	case PageOpen, PageSealed:
+		s.PagesUsed++
+		s.ObjectsUsed += p.objects.Load()
+		s.BytesUsed += p.bytes.Load()
+	case PageDraining:
+		s.PagesDraining++
+	case PageRetired:
+		s.PagesRetired++
+	}
+}
+
+// PageStat is the state of one page.
+type PageStat struct {
+	ID      PageID
+	Version uint32 // 0 if the page is free
+	State   PageState
+	Bucket  uint8
+	Objects int64 // live records
+	Bytes   int64 // the same, in bytes of their classes
+	Faults  int   // over all lives in this run
+}
+
+// Pages gives the state of every page, in the order of their ids.
+func (t *Tier) Pages() []PageStat {
+	stats := make([]PageStat, len(t.pages))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range t.pages {
+		p := &t.pages[i]
+		stats[i] = PageStat{
+			ID: p.id, State: p.is(), Bucket: p.bucket, Faults: int(p.faults.Load()),
+			Objects: max(0, p.objects.Load()), Bytes: max(0, p.bytes.Load()),
+		}
+		if p.is() != PageFree {
+			stats[i].Version = p.version.Load()
+		}
+	}
+	return stats
+}

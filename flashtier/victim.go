@@ -1,0 +1,182 @@
+package flashtier
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/hearthcache/hearth/ioq"
+)
+
+// Victim picks the page to be reclaimed next and takes it from readers: one that
+// reads have retired, else one of which nothing is alive, else the one sealed
+// longest ago. The caller drops the headers of its Entries, then calls Free. It
+// is false if no page is sealed.
+func (t *Tier) Victim() (PageID, bool) {
+	now := t.opt.Now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.condemned) > 0 {
+		id := t.condemned[0]
+		t.condemned = t.condemned[1:]
+		return id, true
+	}
+	if len(t.sealed) == 0 {
+		return 0, false
+	}
+	i := max(0, slices.IndexFunc(t.sealed, func(id PageID) bool { return t.pages[id].lifeless(now) }))
+	p := &t.pages[t.sealed[i]]
+	t.sealed = slices.Delete(t.sealed, i, i+1)
+	p.become(PageDraining)
+	return p.id, true
+}
+
+// lifeless tells whether all records of p are dead or expired, as far as is
+// known: an exptime changed later is not.
+func (p *page) lifeless(now uint32) bool {
+	return p.objects.Load() <= 0 || p.lastExp <= now
+}
+
+func (t *Tier) dropSealedLocked(id PageID) {
+	if i := slices.Index(t.sealed, id); i >= 0 {
+		t.sealed = slices.Delete(t.sealed, i, i+1)
+	}
+}
+
+// Entries calls fn for every record of p, dead ones too, with the hash of its
+// key and its address. p is what Victim gave, before Free. Where an index frame
+// is bad it reads the records instead; for what cannot be read at all it returns
+// an error at the end, and p will be retired, because headers may be left that
+// point into it.
+func (t *Tier) Entries(id PageID, fn func(hash uint64, a Addr)) error {
+	p := &t.pages[id]
+	if s := p.is(); s != PageDraining && s != PageRetired {
+		panic(fmt.Sprintf("flashtier: Entries of page %d, which is %v", id, s))
+	}
+	var errs []error
+	for _, e := range p.extents {
+		if err := t.extentEntries(p, e, fn); err != nil {
+			errs = append(errs, fmt.Errorf("extent at %d of page %d: %w", e.Start, id, err))
+		}
+	}
+	if len(errs) > 0 {
+		p.faults.Add(int32(t.opt.PageFaults))
+	}
+	return errors.Join(errs...)
+}
+
+func (t *Tier) extentEntries(p *page, e Extent, fn func(hash uint64, a Addr)) error {
+	mem, err := mapMemory(e.End() - int64(e.Start)&^(blockSize-1))
+	if err != nil {
+		return err
+	}
+	defer unmap(mem)
+	version := p.version.Load()
+	if b, err := t.readBlocks(p, mem, int64(e.Index), e.End()); err == nil {
+		if x, err := DecodeIndex(b, version, e); err == nil {
+			for i := range x.Len() {
+				entry := x.Entry(i)
+				fn(entry.Hash, t.addr(p.id, int64(entry.Unit)*unit, x.Size(i)))
+			}
+			return nil
+		}
+	}
+	t.counts.badIndexes.Add(1)
+	if t.opt.Hash == nil {
+		return ErrCRC
+	}
+	b, err := t.readBlocks(p, mem, int64(e.Start), int64(e.Index))
+	if err != nil {
+		return err
+	}
+	return t.scanEntries(p, e, b, version, fn)
+}
+
+// scanEntries gives the entries of an extent from its records, whose bytes are b.
+func (t *Tier) scanEntries(p *page, e Extent, b []byte, version uint32, fn func(hash uint64, a Addr)) error {
+	at := 0
+	for range e.Count {
+		rec, v, n, err := DecodeRecord(b[at:])
+		if err != nil {
+			return err
+		}
+		if v != version {
+			return ErrVersion
+		}
+		fn(t.opt.Hash(rec.Key), t.addr(p.id, int64(e.Start)+int64(at), n))
+		at += n
+		if at > len(b) {
+			return ErrTorn
+		}
+	}
+	return nil
+}
+
+// readBlocks reads what of p lies in from..to into mem, which has room for the
+// blocks around it.
+func (t *Tier) readBlocks(p *page, mem []byte, from, to int64) ([]byte, error) {
+	start, end := from&^(blockSize-1), alignUp(to, blockSize)
+	op := ioq.Op{File: p.file, Kind: ioq.Read, Off: start, Buf: mem[:end-start]}
+	op.SubmitTo(t.queue)
+	op.Wait()
+	if op.Err != nil {
+		t.counts.readIO.Add(1)
+		return nil, fmt.Errorf("%w: %w", ErrIO, op.Err)
+	}
+	return mem[from-start : to-start], nil
+}
+
+// Free waits until nobody reads p any more and gives it back as space, or for
+// good if it has had too many faults. No header may point into it by now. The
+// caller must have released its own Reads of p.
+func (t *Tier) Free(id PageID) {
+	p := &t.pages[id]
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := p.is(); s != PageDraining && s != PageRetired {
+		panic(fmt.Sprintf("flashtier: Free of page %d, which is %v", id, s))
+	}
+	for p.pins.Load() != 0 {
+		t.drained.Wait()
+	}
+	t.awaitSealLocked(p)
+	if live := p.objects.Load(); live > 0 {
+		t.counts.pageEvictions.Add(1)
+		t.counts.objectsEvicted.Add(uint64(live))
+		t.counts.bytesEvicted.Add(uint64(max(0, p.bytes.Load())))
+	}
+	t.counts.pageReclaims.Add(1)
+	t.freeLocked(p)
+}
+
+// freeLocked ends p's life, in which nothing can be read any more; mu is held.
+func (t *Tier) freeLocked(p *page) {
+	p.end.Store(0)
+	p.objects.Store(0)
+	p.bytes.Store(0)
+	p.extents = p.extents[:0]
+	if p.is() == PageRetired || int(p.faults.Load()) >= t.opt.PageFaults {
+		p.become(PageRetired)
+		return
+	}
+	p.become(PageFree)
+	t.free = append(t.free, p.id)
+}
+
+// Dead counts that the record at a is not pointed at any more. It changes
+// nothing but what Victim and Stats know of the page.
+func (t *Tier) Dead(a Addr) {
+	p, _, ok := t.locate(a)
+	if !ok || !p.readable() {
+		return
+	}
+	p.objects.Add(-1)
+	p.bytes.Add(-int64(ClassSize(a.Class())))
+}
+
+// FreePages is how many pages could be written at once.
+func (t *Tier) FreePages() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.free)
+}
