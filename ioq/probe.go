@@ -7,15 +7,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newAuto takes the first of its list that a probe shows to work here.
-func newAuto(o Options) (Queue, error) {
-	if q, err := newQueue(o, "uring", false); err == nil {
-		if probeQueue(q, o.Dir) == nil {
-			return q, nil
-		}
-		q.Close()
+// choose takes the first engine that works on the file system of o.Dir.
+func choose(o Options) (*queue, error) {
+	if q, err := newProbed(o, "uring", false); err == nil {
+		return q, nil
 	}
 	return newQueue(o, "pread", false)
+}
+
+// newProbed starts an engine if another like it has served a file in o.Dir. So
+// the counters of the one returned begin at 0.
+func newProbed(o Options, name string, direct bool) (*queue, error) {
+	trial, err := newQueue(o, name, direct)
+	if err != nil {
+		return nil, err
+	}
+	err = probeQueue(trial, o.Dir)
+	trial.Close()
+	if err != nil {
+		return nil, err
+	}
+	return newQueue(o, name, direct)
 }
 
 // probeQueue writes, syncs and reads back one block through q.

@@ -88,27 +88,22 @@ func New(o Options) (Queue, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
+	var q *queue
+	var err error
 	switch o.Engine {
 	case "", "auto":
-		return newAuto(o)
+		q, err = choose(o)
 	case "pread", "uring":
-		q, err := newQueue(o, o.Engine, false)
-		if err != nil {
-			return nil, err // not q: a nil *queue in a Queue would not be nil
-		}
-		return q, nil
+		q, err = newQueue(o, o.Engine, false)
 	case "pread+direct", "uring+direct":
-		q, err := newQueue(o, o.Engine, true)
-		if err != nil {
-			return nil, err
-		}
-		if err := probeQueue(q, o.Dir); err != nil {
-			q.Close()
-			return nil, err
-		}
-		return q, nil
+		q, err = newProbed(o, o.Engine, true)
+	default:
+		err = fmt.Errorf("ioq: unknown engine %q: use auto, pread, pread+direct, uring or uring+direct", o.Engine)
 	}
-	return nil, fmt.Errorf("ioq: unknown engine %q: use auto, pread, pread+direct, uring or uring+direct", o.Engine)
+	if err != nil {
+		return nil, err // not q: a nil *queue in a Queue would not be nil
+	}
+	return q, nil
 }
 
 func newQueue(o Options, name string, direct bool) (*queue, error) {
@@ -144,21 +139,19 @@ func (q *queue) Engine() string { return q.name }
 func (q *queue) Direct() bool   { return q.direct }
 
 func (q *queue) Submit(ops ...*Op) {
+	for _, op := range ops {
+		op.Accept(q.direct)
+		op.sys.file = op.File.(*file)
+		op.sys.file.acquire()
+	}
 	n := int64(len(ops))
 	if q.busy.Add(n) >= closedQueue {
-		q.leave(n)
-		for _, op := range ops {
-			op.Accept(q.direct)
-			op.CompleteInline(ErrClosed)
-		}
+		q.refuse(ops)
 		return
 	}
 	var rest opList
 	left := 0
 	for _, op := range ops {
-		op.Accept(q.direct)
-		op.sys.file = op.File.(*file)
-		op.sys.file.acquire()
 		if err, ok := q.tryInline(op); ok {
 			q.settle(op, err)
 			op.CompleteInline(err)
@@ -169,6 +162,15 @@ func (q *queue) Submit(ops ...*Op) {
 	}
 	if left > 0 {
 		q.engine.push(rest, left)
+	}
+}
+
+// refuse ends accepted operations on a closed queue.
+func (q *queue) refuse(ops []*Op) {
+	q.leave(int64(len(ops)))
+	for _, op := range ops {
+		op.sys.file.release()
+		op.CompleteInline(ErrClosed)
 	}
 }
 

@@ -170,12 +170,13 @@ func (r *ring) enter(wait int) error {
 	return os.NewSyscallError("io_uring_enter", errno)
 }
 
-// reap calls each with every completion that is there.
-func (r *ring) reap(each func(userData uint64, res int32)) {
-	head, tail := *r.cqHead, atomic.LoadUint32(r.cqTail)
-	for ; head != tail; head++ {
-		c := r.cqes[head&r.cqMask]
-		atomic.StoreUint32(r.cqHead, head+1)
-		each(c.userData, c.res)
+// completion takes the next completion, if there is one.
+func (r *ring) completion() (userData uint64, res int32, ok bool) {
+	head := *r.cqHead // only we write it
+	if head == atomic.LoadUint32(r.cqTail) {
+		return 0, 0, false
 	}
+	c := r.cqes[head&r.cqMask]
+	atomic.StoreUint32(r.cqHead, head+1)
+	return c.userData, c.res, true
 }

@@ -1,7 +1,6 @@
 package ioq
 
 import (
-	"encoding/binary"
 	"fmt"
 	"os"
 	"runtime"
@@ -33,6 +32,9 @@ type uring struct {
 
 // wakeSlot is the user data of the read of the eventfd.
 const wakeSlot = ^uint64(0)
+
+// wakeOne is what rouse writes to the eventfd: any number but 0, as a word.
+var wakeOne = [8]byte{1}
 
 func newUring(q *queue, depth int) (*uring, error) {
 	event, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
@@ -78,9 +80,7 @@ func (u *uring) rouse() {
 	if !u.asleep.Load() || !u.asleep.CompareAndSwap(true, false) {
 		return
 	}
-	var one [8]byte
-	binary.NativeEndian.PutUint64(one[:], 1)
-	if _, err := unix.Write(u.event, one[:]); err != nil {
+	if _, err := unix.Write(u.event, wakeOne[:]); err != nil {
 		panic(fmt.Sprintf("ioq: write to eventfd: %v", err))
 	}
 }
@@ -130,8 +130,13 @@ func (u *uring) step() bool {
 		panic("ioq: " + err.Error()) // only a bug of ours can cause it
 	}
 	u.asleep.Store(false)
-	u.ring.reap(u.completed)
-	return true
+	for {
+		userData, res, ok := u.ring.completion()
+		if !ok {
+			return true
+		}
+		u.completed(userData, res)
+	}
 }
 
 // collect moves the inbox, turned round, to the end of waiting.
