@@ -1,0 +1,208 @@
+package memtier
+
+// TakeOldest takes the segment that was sealed first, if that was at least idle
+// seconds ago, and gives it to the caller to empty: each record is judged, those
+// to be demoted are written to flash and repointed by ReplaceIfSame, then Free.
+// From now on nothing in it is overwritten in place. Several may be taken at a
+// time. A segment that a write is about to point into is passed over.
+func (t *Tier) TakeOldest(idle, now uint32) (*Victim, bool) {
+	n := t.segs.takeOldest(idle, now)
+	if n == 0 {
+		return nil, false
+	}
+	m := &t.segs.meta[n]
+	return &Victim{t: t, n: n, end: m.used(), large: n >= t.segs.first}, true
+}
+
+// SealActive seals the segment that is being written, if it was begun at least
+// idle seconds ago and has something in it, so that TakeOldest can take it.
+func (t *Tier) SealActive(idle, now uint32) bool {
+	n := t.segs.active.Load()
+	return t.segs.begun(n, idle, now) && t.segs.rotate(n, now, 1)
+}
+
+func (g *segments) begun(n, idle, now uint32) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m := &g.meta[n]
+	return m.used() > 0 && m.opened+idle <= now
+}
+
+func (g *segments) takeOldest(idle, now uint32) uint32 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for n := g.oldest; n != 0; n = g.meta[n].newer {
+		m := &g.meta[n]
+		if m.sealedAt+idle > now {
+			return 0
+		}
+		if !m.isWritten() {
+			g.unlinkLocked(n)
+			m.settled.Store(0)
+			m.state.Or(victimBit)
+			return n
+		}
+	}
+	return 0
+}
+
+// settle is told that a record of a victim was moved away.
+func (g *segments) settle(l Loc) { g.meta[g.number(l)].settled.Add(1) }
+
+// Verdict is what is to become of a record.
+type Verdict uint8
+
+// The verdicts. The zero Verdict is Dead.
+const (
+	Dead   Verdict = iota // no slot points at it
+	Stale                 // it was past its exptime, and its slot dropped
+	Kept                  // it was used lately, and stays in RAM
+	Demote                // its value was given out; the slot points at it still
+)
+
+// Victim is a segment on its way to be free. It belongs to the one goroutine
+// that took it.
+type Victim struct {
+	t       *Tier
+	n       uint32
+	at, end uint64 // units: after the current record, after the last
+	cur     record
+	loc     Loc
+	hash    uint64
+	kept    uint64 // units copied to the newest segment
+	demoted uint32
+	large   bool
+	stay    bool // a large one that is kept
+	done    bool
+}
+
+// Next goes to the next record; false after the last.
+func (v *Victim) Next() bool {
+	if v.at >= v.end {
+		v.done = true
+		return false
+	}
+	v.loc = v.t.segs.loc(v.n, v.at)
+	v.cur = v.t.segs.record(v.loc)
+	v.at += v.cur.extent()
+	v.hash = v.t.Hash(v.cur.key())
+	return true
+}
+
+// Rewind goes back before the first record, to judge what is still there again.
+func (v *Victim) Rewind() { v.at, v.done = 0, false }
+
+// Hash is the hash of the current record's key.
+func (v *Victim) Hash() uint64 { return v.hash }
+
+// Key is the current record's key, good until Free.
+func (v *Victim) Key() []byte { return v.cur.key() }
+
+// Loc is where the current record is.
+func (v *Victim) Loc() Loc { return v.loc }
+
+// ValueCap is the longest value that the current record can have, in bytes.
+func (v *Victim) ValueCap() int { return len(v.cur.room()) }
+
+// Judge decides about the current record. Only if mayKeep is set is it kept,
+// and no more than half a segment of each victim. For Demote the value is
+// appended to dst.
+func (v *Victim) Judge(now uint32, mayKeep bool, dst []byte) (Verdict, Item, []byte) {
+	t := v.t
+	s := t.lock(v.hash)
+	defer s.mu.Unlock()
+	p := t.findLocked(s, v.hash)
+	if p == nil || p.loc() != v.loc {
+		return Dead, Item{}, dst
+	}
+	it := p.item()
+	v.cur.describe(&it)
+	if p.expired(now) {
+		t.expireLocked(s, p)
+		return Stale, it, dst
+	}
+	if mayKeep && p.access() > 0 && v.keepLocked(s, p, now) {
+		it.Loc = p.loc()
+		return Kept, it, dst
+	}
+	v.demoted++
+	return Demote, it, append(dst, v.cur.value()...)
+}
+
+// keepLocked copies the current record, of a locked shard, to the newest
+// segment. A large one stays where it is and becomes the newest by Free.
+func (v *Victim) keepLocked(s *shard, p *slot, now uint32) bool {
+	if v.large {
+		v.stay = true
+		p.age()
+		return true
+	}
+	units := unitsFor(v.cur.keyLen(), v.cur.valLen())
+	if v.kept+units > 1<<v.t.segs.shift/2 {
+		return false
+	}
+	l, ok := v.t.segs.alloc(units, now, 0)
+	if !ok {
+		return false
+	}
+	defer v.t.segs.done(l)
+	v.kept += units
+	r := v.t.segs.record(l)
+	r.init(v.cur.key(), v.cur.valLen(), units)
+	copy(r.value(), v.cur.value())
+	r.cas, r.flags, r.atime = v.cur.cas, v.cur.flags, v.cur.atime
+	to := makeSlot(p.tag(), l, 0, p.exptime())
+	to.setAccess(p.access())
+	to.age()
+	v.t.setLocked(s, p, to)
+	return true
+}
+
+// Evict drops the current record, if its slot still points at it: for one that
+// was judged Demote and has no place on flash.
+func (v *Victim) Evict() bool {
+	s := v.t.lock(v.hash)
+	defer s.mu.Unlock()
+	p := v.t.findLocked(s, v.hash)
+	if p == nil || p.loc() != v.loc {
+		return false
+	}
+	v.t.segs.settle(v.loc)
+	v.t.evictLocked(s, p)
+	return true
+}
+
+// Free gives the segment back. Records that a slot still points at are evicted.
+func (v *Victim) Free() {
+	g := v.t.segs
+	if v.stay {
+		g.keepLarge(v.n)
+		return
+	}
+	if !v.done || g.meta[v.n].settled.Load() != v.demoted {
+		for v.at = 0; v.Next(); {
+			v.Evict()
+		}
+	}
+	g.giveBack(v.n)
+}
+
+// keepLarge makes a large victim the newest of the sealed, or gives it back if
+// its record died meanwhile.
+func (g *segments) keepLarge(n uint32) {
+	if !g.relink(n) {
+		g.giveBack(n)
+	}
+}
+
+func (g *segments) relink(n uint32) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m := &g.meta[n]
+	if m.doomed {
+		return false
+	}
+	m.state.And(^uint64(victimBit))
+	g.linkLocked(n)
+	return true
+}

@@ -1,0 +1,79 @@
+package memtier
+
+// Stats is a look at a tier. Counters run since New.
+type Stats struct {
+	IndexBytes  int64 // all memory of the index, slack included
+	IndexSlots  int64 // that its tables have now
+	IndexItems  int64 // slots in use
+	FlashItems  int64 // of them, those on flash
+	IndexShards int64
+
+	SegmentBytes  int64 // memory of segments, free ones included
+	SegmentsFree  int64 // that could be filled now
+	SegmentsTotal int64 // that the limit leaves
+	ValueBytes    int64 // of values in RAM
+
+	HotBytes    int64 // of copies
+	HotItems    int64
+	HotReserved int64 // Options.HotBytes
+
+	Limit int64
+	Used  int64 // index, segments and what is reserved for hot values
+
+	Evictions     uint64 // items dropped to make room
+	EvictedUnread uint64 // of them, those never read since they were written
+	Expired       uint64 // items dropped past their exptime
+	Collisions    uint64 // evictions for want of bits to tell two keys apart
+	Resizes       uint64 // growths of a table
+	MaxResizeNs   int64  // the longest
+}
+
+// Stats sums up. It locks one shard after another, so the parts are not of one
+// instant.
+func (t *Tier) Stats() Stats {
+	st := Stats{
+		IndexBytes:  t.index.bytes.Load(),
+		Resizes:     t.index.grown.Load(),
+		MaxResizeNs: t.index.longNs.Load(),
+	}
+	t.segs.addTo(&st)
+	if t.hot != nil {
+		st.HotBytes, st.HotItems = t.hot.arena.used(), t.hot.items.Load()
+	}
+	for _, s := range t.index.shards() {
+		t.addShard(s, &st)
+	}
+	return st
+}
+
+func (x *index) shards() []*shard {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.all[:len(x.all):len(x.all)]
+}
+
+func (t *Tier) addShard(s *shard, st *Stats) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.epoch != t.epoch.Load() {
+		t.clear(s)
+	}
+	st.IndexShards++
+	st.IndexSlots += int64(s.tab.slots())
+	st.IndexItems += int64(s.used)
+	st.FlashItems += int64(s.flash)
+	st.ValueBytes += s.count.valueBytes
+	st.Evictions += s.count.evictions
+	st.EvictedUnread += s.count.evictedUnread
+	st.Expired += s.count.expired
+	st.Collisions += s.count.collisions
+}
+
+func (g *segments) addTo(st *Stats) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	st.Limit, st.Used, st.HotReserved = g.limit, g.used, g.hot
+	st.SegmentBytes = g.used - g.index - g.hot
+	st.SegmentsFree = int64(g.availableLocked())
+	st.SegmentsTotal = (g.limit - g.hot - g.index) / g.bytes
+}
