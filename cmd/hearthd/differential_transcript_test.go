@@ -360,7 +360,12 @@ func (p *player) checkReply(c net.Conn, st *step) error {
 		time.Sleep(5 * time.Millisecond)
 		return nil
 	}
-	got, err := readReply(c, st, p.allowed(st))
+	allowed := p.allowed(st)
+	got, err := readReply(c, st, allowed)
+	if allowed.closes && len(got) == 0 && err == errClosed {
+		p.ended[p.client] = true
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("%w\nwant %s\ngot  %s", err, brief(st.want), brief(got))
 	}
@@ -371,27 +376,28 @@ func (p *player) checkReply(c net.Conn, st *step) error {
 	return expectClose(c)
 }
 
-// allowed returns what may stand in place of the reply that was recorded, nil
-// for nothing.
-func (p *player) allowed(st *step) func(want, got []byte) bool {
+// allowed returns the exception that holds for a step, the zero one for none.
+func (p *player) allowed(st *step) exception {
 	if e := exceptions[st.exception]; !e.own || p.s.name == "memcached" {
-		return e.allows
+		return e
 	}
-	return nil
+	return exception{}
 }
+
+var errClosed = errors.New("the server closed the connection")
 
 // readReply reads until the reply is as wanted, or allowed in its place, or
 // cannot become either.
-func readReply(c net.Conn, st *step, allowed func(want, got []byte) bool) ([]byte, error) {
+func readReply(c net.Conn, st *step, allowed exception) ([]byte, error) {
 	var got []byte
 	buf := make([]byte, 64<<10)
 	c.SetReadDeadline(time.Now().Add(patience))
 	for {
-		if bytes.Equal(got, st.want) || allowed != nil && allowed(st.want, got) {
+		if bytes.Equal(got, st.want) || allowed.allows != nil && allowed.allows(st.want, got) {
 			return got, nil
 		}
 		limit := len(buf)
-		if allowed == nil {
+		if allowed.allows == nil {
 			if !bytes.HasPrefix(st.want, got) {
 				more, _ := readQuiet(c, 50*time.Millisecond)
 				return append(got, more...), errors.New("the reply differs")
@@ -400,8 +406,12 @@ func readReply(c net.Conn, st *step, allowed func(want, got []byte) bool) ([]byt
 		}
 		n, err := c.Read(buf[:limit])
 		got = append(got, buf[:n]...)
-		if err != nil && !bytes.Equal(got, st.want) {
-			return got, fmt.Errorf("the reply is not complete: %w", err)
+		switch {
+		case err == nil || bytes.Equal(got, st.want):
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return got, errors.New("the reply is not complete")
+		default: // EOF, or a reset when the server had not read all
+			return got, errClosed
 		}
 	}
 }
@@ -438,7 +448,7 @@ func (p *player) finish() error {
 
 // brief shows bytes escaped, the middle of long ones left out.
 func brief(b []byte) string {
-	const most = 1500
+	const most = 600
 	if s := escape(b); len(s) <= most {
 		return s
 	} else {
