@@ -11,6 +11,13 @@ Copyright (c) 2026 The Hearth authors
 It is provided "as is", without warranty of any kind, express or implied.
 `
 
+// texts are what -h, -V and -i print.
+var texts = map[string]func() string{
+	"help":    helpText,
+	"version": func() string { return "hearthd " + version + "\n" },
+	"license": func() string { return licenseText },
+}
+
 // helpText is the answer to -h.
 func helpText() string {
 	var b strings.Builder

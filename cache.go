@@ -1,0 +1,204 @@
+package hearth
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hearthcache/hearth/flashtier"
+	"github.com/hearthcache/hearth/ioq"
+	"github.com/hearthcache/hearth/memtier"
+)
+
+var (
+	// ErrNotFound is the answer to a key that is not in the cache.
+	ErrNotFound = errors.New("hearth: not found")
+	// ErrNotStored says that the condition of an Add, Replace, Append or
+	// Prepend does not hold.
+	ErrNotStored = errors.New("hearth: not stored")
+	// ErrCASConflict says that the item has changed since its CAS was read.
+	ErrCASConflict = errors.New("hearth: changed since it was read")
+	// ErrNotNumeric says that the value of an Incr or Decr is no number.
+	ErrNotNumeric = errors.New("hearth: value is not a number")
+	// ErrTooLarge says that key and value exceed Options.MaxItem. After a Set
+	// the key's old value is gone.
+	ErrTooLarge = errors.New("hearth: item too large")
+	// ErrNoRoom says that no room was made within Options.Backpressure. After
+	// a Set the key's old value is gone.
+	ErrNoRoom = errors.New("hearth: no room")
+	// ErrKey refuses a key that is empty or longer than 250 bytes.
+	ErrKey = errors.New("hearth: key must be 1 to 250 bytes long")
+	// ErrOptions says which option cannot be worked with.
+	ErrOptions = errors.New("hearth: invalid options")
+	// ErrClosed is the error of a call on a closed cache.
+	ErrClosed = errors.New("hearth: cache is closed")
+)
+
+// Cache is a cache of items in RAM and on flash. All methods may be called by
+// several goroutines at once.
+type Cache struct {
+	opts  Options
+	mem   *memtier.Tier
+	flash *flashtier.Tier // nil without flash
+	queue ioq.Queue
+	hot   bool // hot values are kept
+
+	now     atomic.Uint32 // coarse clock, Unix seconds
+	cas     atomic.Uint64 // the last CAS given out
+	flushAt atomic.Uint32 // when a delayed FlushAll is due, 0 if none
+	room    room
+	count   counters
+	started time.Time
+
+	closed atomic.Bool
+	stop   chan struct{}
+	loops  sync.WaitGroup
+}
+
+// tick is how coarse the cache's clock is; expiry has seconds.
+const tick = 100 * time.Millisecond
+
+// Open makes a cache with its flash tier, if opts ask for one, in dir, which is
+// created if absent and belongs to this cache alone until Close. What an
+// earlier run left there is not read: the cache starts cold.
+func Open(dir string, opts Options) (*Cache, error) {
+	opts = opts.withDefaults()
+	if err := opts.validate(dir); err != nil {
+		return nil, err
+	}
+	c := &Cache{opts: opts, stop: make(chan struct{}), started: opts.Clock()}
+	c.now.Store(uint32(c.started.Unix()))
+	if err := c.openFlash(dir); err != nil {
+		return nil, err
+	}
+	limit, hot := opts.split()
+	mem, err := memtier.New(memtier.Options{
+		Limit: limit, HotBytes: hot, MaxItem: opts.MaxItem, Seed: uint64(c.started.UnixNano()),
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("map memory: %w", err), c.closeFlash())
+	}
+	c.mem, c.hot = mem, hot > 0
+	c.loops.Add(2)
+	go c.clockLoop()
+	go c.demoteLoop()
+	return c, nil
+}
+
+func (c *Cache) openFlash(dir string) (err error) {
+	o := &c.opts
+	if o.FlashSize == 0 {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("open flash tier: %w", err)
+	}
+	if c.queue = o.Queue; c.queue == nil {
+		c.queue, err = ioq.New(ioq.Options{Engine: o.IOEngine, Threads: o.IOThreads, Depth: o.IODepth, Dir: dir})
+		if err != nil {
+			return fmt.Errorf("open io queue: %w", err)
+		}
+	}
+	c.flash, err = flashtier.Open(flashtier.Options{
+		Dir: dir, Size: o.FlashSize, PageSize: o.PageSize, BufferSize: o.WriteBuffer,
+		Buffers: writeBuffers, ReadBytes: o.readBytes(), Queue: c.queue, Now: c.now.Load,
+		Hash: func(key []byte) uint64 { return c.mem.Hash(key) },
+	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("open flash tier: %w", err), c.closeQueue())
+	}
+	o.Logger.Info("flash tier is open", "dir", dir, "size", o.FlashSize, "page", o.PageSize, "io", c.queue.Engine())
+	return nil
+}
+
+// Close stops the cache and gives its memory back. No other call may be under
+// way. Values in RAM are lost.
+func (c *Cache) Close() error {
+	if c.closed.Swap(true) {
+		return ErrClosed
+	}
+	close(c.stop)
+	c.loops.Wait()
+	return errors.Join(c.closeFlash(), c.mem.Close())
+}
+
+func (c *Cache) closeFlash() error {
+	if c.flash == nil {
+		return nil
+	}
+	return errors.Join(c.flash.Close(), c.closeQueue())
+}
+
+func (c *Cache) closeQueue() error {
+	if c.opts.Queue != nil {
+		return nil
+	}
+	return c.queue.Close()
+}
+
+func (c *Cache) stopping() bool {
+	select {
+	case <-c.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// clockLoop advances the coarse clock and wakes those whose wait may be over.
+func (c *Cache) clockLoop() {
+	defer c.loops.Done()
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	for {
+		select {
+		case <-c.stop:
+			return
+		case <-t.C:
+			c.advance(uint32(c.opts.Clock().Unix()))
+			c.room.signal()
+		}
+	}
+}
+
+// advance sets the clock and does what is due by it.
+func (c *Cache) advance(now uint32) {
+	c.now.Store(now)
+	if at := c.flushAt.Load(); at != 0 && at <= now && c.flushAt.CompareAndSwap(at, 0) {
+		c.mem.FlushAll()
+	}
+}
+
+// Now is the cache's coarse clock in Unix seconds, by which items expire.
+func (c *Cache) Now() uint32 { return c.now.Load() }
+
+// FlushAll makes all items that the cache has at the time at, in Unix seconds,
+// invisible from then on. 0, or a time that is not in the future, means now. A
+// later call takes the place of one that is not due yet.
+func (c *Cache) FlushAll(at uint32) {
+	c.count.flushes.Add(1)
+	if at > c.now.Load() {
+		c.flushAt.Store(at)
+		return
+	}
+	c.flushAt.Store(0)
+	c.mem.FlushAll()
+}
+
+func (c *Cache) nextCAS() uint64 { return c.cas.Add(1) }
+
+// died accounts for an item that a change took out of the index.
+func (c *Cache) died(it memtier.Item) {
+	if it.Loc.OnFlash() {
+		c.flash.Dead(addrOf(it.Loc, it.Class))
+	}
+}
+
+// expired accounts for an item that was found past its expiry time.
+func (c *Cache) expired(it memtier.Item) {
+	c.count.missExpired.Add(1)
+	c.died(it)
+}

@@ -1,0 +1,157 @@
+// Hearthd is a cache server that speaks memcached's protocol and keeps what
+// does not fit into RAM on flash. It takes memcached's flags; see docs/flags.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hearthcache/hearth"
+	"github.com/hearthcache/hearth/protocol/server"
+)
+
+// version is what the version command and stats answer.
+const version = "1.6.45-hearth-0.1.0"
+
+// drainTimeout is how long a stop waits for clients to take their replies.
+const drainTimeout = 5 * time.Second
+
+func main() {
+	config, err := parseArgs(os.Args[1:], os.Stderr, os.Getenv)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "hearthd: %v\n", err)
+		os.Exit(exitCode(err))
+	}
+	if config.Show != "" {
+		fmt.Print(texts[config.Show]())
+		return
+	}
+	if err := run(&config); err != nil {
+		fmt.Fprintf(os.Stderr, "hearthd: %v\n", err)
+		os.Exit(exitFailure)
+	}
+}
+
+// run serves until it is told to stop.
+func run(c *Config) error {
+	if c.Daemon && os.Getenv(daemonMark) == "" {
+		return detach()
+	}
+	log := newLogger(os.Stderr, c.Verbosity)
+	stop, forget := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
+	defer forget()
+	if err := dropRoot(c, log); err != nil {
+		return err
+	}
+	// The Go heap holds connections and buffers, not items: a few megabytes
+	// that are not worth collecting at every doubling.
+	debug.SetGCPercent(400)
+	cache, err := hearth.Open(c.FlashDir, c.cacheOptions(log))
+	if err != nil {
+		return err
+	}
+	err = serve(c, cache, stop, log)
+	return errors.Join(err, cache.Close())
+}
+
+func serve(c *Config, cache *hearth.Cache, stop context.Context, log *slog.Logger) error {
+	h := &handler{cache: cache, config: c, stats: statistics{started: time.Now()}}
+	s, err := server.New(h, server.Options{
+		Loops: c.Threads, MaxValue: c.MaxItem, MaxConns: c.Connections,
+		Requests: c.RequestsPerEvent, Backlog: c.Backlog, IdleTimeout: c.IdleTimeout,
+	})
+	if err != nil {
+		return err
+	}
+	h.stats.server = s
+	addrs, err := listen(s, c)
+	if err == nil {
+		err = writeFiles(c, addrs)
+	}
+	if err == nil {
+		log.Info("ready", "version", version, "listen", fmt.Sprint(addrs), "memory", c.Memory, "pid", os.Getpid())
+		<-stop.Done()
+		log.Info("stopping")
+	}
+	if c.PidFile != "" {
+		defer os.Remove(c.PidFile)
+	}
+	bound, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	if s.Shutdown(bound) != nil {
+		log.Warn("some clients did not take their replies", "waited", drainTimeout)
+	}
+	return err
+}
+
+// listen opens all sockets of the command line.
+func listen(s *server.Server, c *Config) ([]net.Addr, error) {
+	if c.Socket != "" {
+		a, err := s.ListenUnix(c.Socket, fs.FileMode(c.SocketMode))
+		return []net.Addr{a}, err
+	}
+	var addrs []net.Addr
+	for _, address := range c.Listen {
+		a, err := s.Listen(address)
+		if err != nil {
+			return nil, err
+		}
+		addrs = append(addrs, a)
+	}
+	return addrs, nil
+}
+
+// writeFiles writes the pid file and, where a test harness asks for it by
+// $MEMCACHED_PORT_FILENAME, the ports in use.
+func writeFiles(c *Config, addrs []net.Addr) error {
+	if c.PidFile != "" {
+		if err := os.WriteFile(c.PidFile, fmt.Appendln(nil, os.Getpid()), 0o644); err != nil {
+			return fmt.Errorf("write pid file: %w", err)
+		}
+	}
+	if c.PortFile == "" {
+		return nil
+	}
+	var ports strings.Builder
+	for _, a := range addrs {
+		if tcp, ok := a.(*net.TCPAddr); ok {
+			fmt.Fprintf(&ports, "TCP INET: %d\n", tcp.Port)
+		}
+	}
+	// Renamed into place, so that who waits for the file sees all of it.
+	partial := c.PortFile + ".lck"
+	if err := os.WriteFile(partial, []byte(ports.String()), 0o644); err != nil {
+		return fmt.Errorf("write port file: %w", err)
+	}
+	return os.Rename(partial, c.PortFile)
+}
+
+func (c *Config) cacheOptions(log *slog.Logger) hearth.Options {
+	return hearth.Options{
+		Memory: c.Memory, MaxItem: c.MaxItem, NoEvictions: c.NoEvictions,
+		FlashSize: c.FlashSize, PageSize: c.PageSize, WriteBuffer: c.WriteBuffer,
+		MinFlashItem: c.MinFlashItem, FlashAge: c.FlashAge,
+		IOEngine: c.IOEngine, IOThreads: c.IOThreads, IODepth: c.IODepth,
+		HotPercent: c.HotPercent, Backpressure: c.Backpressure, Logger: log,
+	}
+}
+
+// newLogger logs warnings, with -v also what it does, with -vv details.
+func newLogger(w io.Writer, verbosity int) *slog.Logger {
+	level := slog.LevelInfo
+	if verbosity > 0 {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hearthcache/hearth"
+	"github.com/hearthcache/hearth/protocol"
+	"github.com/hearthcache/hearth/protocol/server"
+)
+
+// statistics is what stats needs beside the cache's own counters.
+type statistics struct {
+	server  *server.Server
+	started time.Time
+
+	mu    sync.Mutex
+	since map[string]uint64 // the counters' values at the last stats reset
+}
+
+// stat is one line of a stats reply. A counter begins at 0 after stats reset.
+type stat struct {
+	name    string
+	value   any
+	counter bool
+}
+
+func gauge(name string, value any) stat      { return stat{name, value, false} }
+func counter(name string, value uint64) stat { return stat{name, value, true} }
+
+// appendStats answers the stats command with the given argument.
+func (h *handler) appendStats(args, dst []byte) []byte {
+	switch string(args) {
+	case "":
+		return h.appendLines(dst, h.general())
+	case "settings":
+		return h.appendLines(dst, h.settings())
+	case "extstore":
+		return h.appendLines(dst, h.pages())
+	case "reset":
+		h.reset()
+		return append(dst, "RESET\r\n"...)
+	}
+	return append(dst, protocol.Error...)
+}
+
+func (h *handler) appendLines(dst []byte, stats []stat) []byte {
+	h.stats.mu.Lock()
+	defer h.stats.mu.Unlock()
+	for _, s := range stats {
+		if s.counter {
+			s.value = s.value.(uint64) - h.stats.since[s.name]
+		}
+		dst = protocol.AppendStat(dst, s.name, fmt.Sprint(s.value))
+	}
+	return append(dst, protocol.End...)
+}
+
+func (h *handler) reset() {
+	stats := h.general()
+	h.stats.mu.Lock()
+	defer h.stats.mu.Unlock()
+	h.stats.since = make(map[string]uint64)
+	for _, s := range stats {
+		if s.counter {
+			h.stats.since[s.name] = s.value.(uint64)
+		}
+	}
+}
+
+// general is memcached's list, with its names where the meaning is the same,
+// and Hearth's own lines behind it.
+func (h *handler) general() []stat {
+	s := h.cache.Stats()
+	stats := append(h.process(), h.connections()...)
+	stats = append(stats, commands(&s)...)
+	if s.Engine != "" {
+		stats = append(stats, extstore(&s)...)
+	}
+	stats = append(stats, items(&s)...)
+	return append(stats, own(&s)...)
+}
+
+func (h *handler) process() []stat {
+	var use syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &use) // cannot fail with these arguments
+	now := time.Now()
+	return []stat{
+		gauge("pid", os.Getpid()),
+		gauge("uptime", int(now.Sub(h.stats.started).Seconds())),
+		gauge("time", now.Unix()),
+		gauge("version", version),
+		gauge("pointer_size", strconv.IntSize),
+		gauge("rusage_user", seconds(use.Utime)),
+		gauge("rusage_system", seconds(use.Stime)),
+	}
+}
+
+func seconds(t syscall.Timeval) string { return fmt.Sprintf("%d.%06d", t.Sec, t.Usec) }
+
+func (h *handler) connections() []stat {
+	s := h.stats.server.Stats()
+	return []stat{
+		gauge("max_connections", h.config.Connections),
+		gauge("curr_connections", s.CurrConns),
+		counter("total_connections", s.TotalConns),
+		counter("rejected_connections", s.RejectedConns),
+		gauge("connection_structures", s.CurrConns),
+		gauge("read_buf_bytes", s.BufferBytes),
+		counter("bytes_read", s.BytesRead),
+		counter("bytes_written", s.BytesWritten),
+		gauge("limit_maxbytes", h.config.Memory),
+		gauge("accepting_conns", 1),
+		counter("listen_disabled_num", 0),
+		counter("time_in_listen_disabled_us", 0),
+		gauge("threads", h.config.Threads),
+		counter("conn_yields", s.ConnYields),
+		counter("idle_kicks", s.IdleKicks),
+	}
+}
+
+func commands(s *hearth.Stats) []stat {
+	hits := s.HitsRAM + s.HitsHot + s.HitsFlash
+	touches := s.Changes[hearth.Touch]
+	cas := s.Changes[hearth.CompareAndSwap]
+	var sets, tooLarge, noRoom uint64
+	for v := hearth.Set; v <= hearth.CompareAndSwap; v++ {
+		sets += s.Asked(v)
+	}
+	for v := range s.Changes {
+		tooLarge += s.Changes[v][hearth.TooLarge]
+		noRoom += s.Changes[v][hearth.NoRoom]
+	}
+	stats := []stat{
+		counter("cmd_get", hits+s.Misses),
+		counter("cmd_set", sets),
+		counter("cmd_flush", s.Flushes),
+		counter("cmd_touch", s.Asked(hearth.Touch)+s.TouchHits+s.TouchMisses),
+		counter("cmd_meta", 0),
+		counter("get_hits", hits-s.TouchHits),
+		counter("get_misses", s.Misses-s.TouchMisses),
+		counter("get_expired", s.MissExpired),
+		counter("get_flushed", 0),
+		counter("touch_hits", touches[hearth.Touched]+s.TouchHits),
+		counter("touch_misses", touches[hearth.NotFound]+s.TouchMisses),
+		counter("cas_misses", cas[hearth.NotFound]),
+		counter("cas_hits", cas[hearth.Stored]),
+		counter("cas_badval", cas[hearth.Exists]),
+		counter("store_too_large", tooLarge),
+		counter("store_no_memory", noRoom),
+		counter("auth_cmds", 0),
+		counter("auth_errors", 0),
+	}
+	for _, verb := range []struct {
+		name string
+		hit  hearth.Status
+		verb hearth.Verb
+	}{{"delete", hearth.Deleted, hearth.Delete}, {"incr", hearth.Stored, hearth.Incr}, {"decr", hearth.Stored, hearth.Decr}} {
+		of := s.Changes[verb.verb]
+		stats = append(stats, counter(verb.name+"_misses", of[hearth.NotFound]), counter(verb.name+"_hits", of[verb.hit]))
+	}
+	return stats
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/hearthcache/hearth"
+)
+
+// extstore is what memcached with extstore says of its flash.
+func extstore(s *hearth.Stats) []stat {
+	f := &s.Flash
+	return []stat{
+		counter("get_extstore", s.HitsFlash),
+		counter("get_aborted_extstore", 0),
+		counter("get_oom_extstore", 0),
+		counter("recache_from_extstore", s.Promoted),
+		counter("miss_from_extstore", s.MissEvicted),
+		counter("badcrc_from_extstore", s.MissBadRecord),
+		counter("extstore_compact_lost", 0),
+		counter("extstore_compact_rescues", 0),
+		counter("extstore_compact_skipped", 0),
+		counter("extstore_page_allocs", f.PageAllocs),
+		counter("extstore_page_evictions", f.PageEvictions),
+		counter("extstore_page_reclaims", f.PageReclaims),
+		gauge("extstore_pages_free", f.PagesFree),
+		gauge("extstore_pages_used", f.PagesUsed),
+		counter("extstore_objects_evicted", s.FlashEvicted),
+		counter("extstore_bytes_evicted", f.BytesEvicted),
+		counter("extstore_objects_read", f.ObjectsRead),
+		counter("extstore_objects_written", f.ObjectsWritten),
+		gauge("extstore_objects_used", f.ObjectsUsed),
+		counter("extstore_bytes_written", f.BytesWritten),
+		counter("extstore_bytes_read", f.BytesRead),
+		gauge("extstore_bytes_used", f.BytesUsed),
+		gauge("extstore_limit_maxbytes", s.FlashSize),
+		gauge("extstore_io_queue", s.IO.InFlight),
+	}
+}
+
+// items is what memcached says of what it keeps.
+func items(s *hearth.Stats) []stat {
+	return []stat{
+		gauge("bytes", s.Mem.ValueBytes),
+		gauge("curr_items", s.Mem.IndexItems),
+		counter("total_items", stored(s)),
+		counter("expired_unfetched", 0),
+		counter("evicted_unfetched", s.Mem.EvictedUnread),
+		counter("evicted_active", 0),
+		counter("evictions", s.Mem.Evictions),
+		counter("reclaimed", s.Mem.Expired),
+		counter("crawler_reclaimed", 0),
+		counter("lrutail_reflocked", 0),
+		gauge("lru_crawler_running", 0),
+		gauge("log_watchers", 0),
+	}
+}
+
+func stored(s *hearth.Stats) (n uint64) {
+	for v := range s.Changes {
+		n += s.Changes[v][hearth.Stored]
+	}
+	return n
+}
+
+// own are the statistics that memcached does not have.
+func own(s *hearth.Stats) []stat {
+	stats := []stat{
+		gauge("hearth_index_bytes", s.Mem.IndexBytes),
+		gauge("hearth_index_items", s.Mem.IndexItems),
+		gauge("hearth_flash_items", s.Mem.FlashItems),
+		gauge("hearth_segment_bytes", s.Mem.SegmentBytes),
+		gauge("hearth_hot_bytes", s.Mem.HotBytes),
+		gauge("hearth_hot_items", s.Mem.HotItems),
+		counter("hearth_hits_ram", s.HitsRAM),
+		counter("hearth_hits_hot", s.HitsHot),
+		counter("hearth_hits_flash", s.HitsFlash),
+		counter("hearth_hash_collisions", s.Collisions),
+		counter("hearth_backpressured", s.Backpressured),
+		counter("hearth_backpressure_us", s.BackpressureUs),
+		counter("hearth_demoted", s.Demoted),
+		counter("hearth_dropped_small", s.DroppedSmall),
+	}
+	if s.Engine == "" {
+		return stats
+	}
+	f := &s.Flash
+	return append(stats,
+		gauge("hearth_io_engine", s.Engine),
+		counter("hearth_io_inline", s.IO.Inline),
+		counter("hearth_io_errors", s.IO.Errors),
+		counter("hearth_flash_write_errors", f.WriteErrors),
+		gauge("hearth_flash_pages_retired", f.PagesRetired),
+		gauge("hearth_flash_device_out", yesNo(f.DeviceOut)),
+	)
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// pages is a line for each property of each page of the flash tier.
+func (h *handler) pages() []stat {
+	var stats []stat
+	for _, p := range h.cache.Pages() {
+		n := strconv.Itoa(int(p.ID))
+		stats = append(stats,
+			gauge(n+":version", p.Version), gauge(n+":bytes", p.Bytes),
+			gauge(n+":bucket", p.Bucket), gauge(n+":free_bucket", p.Bucket))
+	}
+	return stats
+}
+
+// settings is what the server was started with.
+func (h *handler) settings() []stat {
+	c := h.config
+	stats := []stat{
+		gauge("maxbytes", c.Memory), gauge("maxconns", c.Connections),
+		gauge("tcpport", c.Port), gauge("udpport", 0), gauge("inter", orNull(c.Hosts)),
+		gauge("verbosity", c.Verbosity), gauge("oldest", 0),
+		gauge("evictions", onOff(!c.NoEvictions)), gauge("domain_socket", orNull(c.Socket)),
+		gauge("umask", fmt.Sprintf("%o", c.SocketMode)), gauge("shutdown_command", yesNo(c.AllowShutdown)),
+		gauge("num_threads", c.Threads), gauge("reqs_per_event", c.RequestsPerEvent),
+		gauge("cas_enabled", yesNo(!c.NoCAS)), gauge("tcp_backlog", c.Backlog),
+		gauge("binding_protocol", bindingProtocol(c.Protocol)),
+		gauge("auth_enabled_sasl", "no"), gauge("auth_enabled_ascii", "no"),
+		gauge("item_size_max", c.MaxItem), gauge("flush_enabled", yesNo(!c.NoFlushAll)),
+		gauge("idle_timeout", int(c.IdleTimeout.Seconds())), gauge("client_flags_size", 4),
+		gauge("ext_item_size", c.MinFlashItem), gauge("ext_item_age", int(c.FlashAge.Seconds())),
+		gauge("ext_wbuf_size", c.WriteBuffer), gauge("ssl_enabled", "no"),
+		gauge("hearth_ext_path", orNull(c.FlashDir)), gauge("hearth_ext_io", c.IOEngine),
+		gauge("hearth_backpressure_ms", c.Backpressure.Milliseconds()),
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Reported)) {
+		stats = append(stats, gauge(name, c.Reported[name]))
+	}
+	return stats
+}
+
+func bindingProtocol(p string) string {
+	if p == "auto" {
+		return "auto-negotiate"
+	}
+	return p
+}
+
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
+}
+
+func orNull(s string) string {
+	if s == "" {
+		return "NULL"
+	}
+	return s
+}

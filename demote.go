@@ -1,0 +1,250 @@
+package hearth
+
+import (
+	"errors"
+	"time"
+
+	"github.com/hearthcache/hearth/flashtier"
+	"github.com/hearthcache/hearth/memtier"
+)
+
+// writeBuffers is how many write buffers the flash tier has: one being filled
+// while the others are on their way.
+const writeBuffers = 4
+
+// demoter empties the oldest segments: what was read since it was written stays
+// in RAM, the rest is written to flash, or dropped where there is none. Only
+// demoteLoop, or a test, calls it.
+//
+// A record has its slot pointing at RAM until its bytes are on flash. Only then
+// is the slot repointed, and only if it still points at the very record that
+// was copied. So there is no moment in which a value is in neither place, and a
+// change that comes in between wins.
+type demoter struct {
+	c        *Cache
+	w        *flashtier.Writer // nil without flash
+	moves    []move            // records in the buffer being filled
+	settle   []victim          // segments emptied into that buffer
+	flying   []*shipment       // buffers on their way, oldest first
+	spare    []*shipment
+	failures int // buffers that flash did not take
+}
+
+// move is a record that was copied into a write buffer.
+type move struct {
+	hash uint64
+	from memtier.Loc
+	cas  uint64
+	to   flashtier.Addr
+}
+
+// victim is a segment being emptied; failures is the demoter's when it began.
+type victim struct {
+	*memtier.Victim
+	failures int
+}
+
+// shipment is a write buffer on its way, with what is to be done on arrival.
+type shipment struct {
+	batch  *flashtier.Batch
+	moves  []move
+	settle []victim
+}
+
+// demoteLoop keeps some segments free.
+func (c *Cache) demoteLoop() {
+	defer c.loops.Done()
+	d := c.newDemoter()
+	defer d.drain()
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	for {
+		select {
+		case <-c.stop:
+			return
+		case <-c.mem.Room():
+			d.makeRoom()
+		case <-second.C:
+			d.demoteAged()
+			d.makeRoom()
+		}
+	}
+}
+
+func (c *Cache) newDemoter() *demoter {
+	d := &demoter{c: c}
+	if c.flash != nil {
+		d.w = c.flash.NewWriter(flashtier.BucketDefault)
+	}
+	return d
+}
+
+// makeRoom empties segments until enough are free or nothing can be emptied.
+func (d *demoter) makeRoom() {
+	for d.c.mem.FreeSegments() < d.c.mem.LowWater() && !d.c.stopping() {
+		if !d.step(0) {
+			break
+		}
+	}
+	d.drain()
+}
+
+// demoteAged empties segments that were filled FlashAge ago.
+func (d *demoter) demoteAged() {
+	if d.w == nil || d.c.opts.FlashAge == 0 {
+		return
+	}
+	age := max(1, uint32(d.c.opts.FlashAge/time.Second))
+	d.c.mem.SealActive(age, d.c.now.Load())
+	for !d.c.stopping() && d.step(age) {
+	}
+	d.drain()
+}
+
+// step empties the oldest segment that is at least minAge seconds old, and
+// reports whether it got any further.
+func (d *demoter) step(minAge uint32) bool {
+	if d.w == nil && d.c.opts.NoEvictions {
+		return false
+	}
+	v, ok := d.c.mem.TakeOldest(minAge, d.c.now.Load())
+	if !ok {
+		d.ship()
+		return d.arrive() // a segment on its way may be all there is
+	}
+	d.empty(victim{v, d.failures})
+	return true
+}
+
+// empty moves the live records of v into write buffers. The segment is freed
+// when the last of those has arrived.
+func (d *demoter) empty(v victim) {
+	for v.Next() {
+		d.demote(v.Victim)
+	}
+	switch n := len(d.flying); {
+	case len(d.moves) > 0:
+		d.settle = append(d.settle, v)
+	case n > 0:
+		d.flying[n-1].settle = append(d.flying[n-1].settle, v)
+	default:
+		d.free(v)
+	}
+}
+
+// demote decides on the record that v is at.
+func (d *demoter) demote(v *memtier.Victim) {
+	c := d.c
+	dst := d.reserve(v)
+	verdict, it, value := v.Judge(c.now.Load(), true, dst)
+	if verdict != memtier.Demote || dst == nil {
+		return
+	}
+	if len(value) < c.opts.MinFlashItem {
+		c.count.droppedSmall.Add(1)
+		return
+	}
+	to, err := d.w.Commit(v.Hash(), v.Key(), value, it.Flags, it.Exptime, it.CAS, 0)
+	if err != nil {
+		c.opts.Logger.Error("write buffer refused a record", "err", err)
+		return
+	}
+	d.moves = append(d.moves, move{v.Hash(), v.Loc(), it.CAS, to})
+}
+
+// reserve makes space for v's record in the write buffer; nil if it cannot go
+// to flash and is to be dropped.
+func (d *demoter) reserve(v *memtier.Victim) []byte {
+	for d.w != nil && !d.c.stopping() {
+		dst, err := d.w.Reserve(len(v.Key()), v.ValueCap())
+		switch {
+		case err == nil:
+			return dst
+		case errors.Is(err, flashtier.ErrBufferFull):
+			d.ship()
+		case errors.Is(err, flashtier.ErrBusy) && d.arrive():
+		case errors.Is(err, flashtier.ErrNoPage) && d.reclaim():
+		default:
+			return nil // larger than a page, or the device is out
+		}
+	}
+	return nil
+}
+
+// ship hands the write buffer to the queue.
+func (d *demoter) ship() {
+	if len(d.moves) == 0 {
+		return
+	}
+	s := &shipment{}
+	if n := len(d.spare); n > 0 {
+		s, d.spare = d.spare[n-1], d.spare[:n-1]
+	}
+	s.moves, d.moves = d.moves, s.moves[:0]
+	s.settle, d.settle = d.settle, s.settle[:0]
+	batch, err := d.w.Flush()
+	if err != nil {
+		d.c.opts.Logger.Error("cannot write to flash", "err", err)
+	}
+	s.batch = batch
+	d.flying = append(d.flying, s)
+}
+
+// arrive waits for the oldest buffer on its way, repoints the slots of its
+// records and frees the segments that it emptied. False if none is on its way.
+func (d *demoter) arrive() bool {
+	if len(d.flying) == 0 {
+		return false
+	}
+	s := d.flying[0]
+	d.flying = append(d.flying[:0], d.flying[1:]...)
+	if d.written(s.batch) {
+		for _, m := range s.moves {
+			loc, class := locOf(m.to)
+			if !d.c.mem.ReplaceIfSame(m.hash, m.from, m.cas, loc, class) {
+				d.c.flash.Dead(m.to)
+			}
+		}
+		d.c.count.demoted.Add(uint64(len(s.moves)))
+	} else {
+		d.failures++
+	}
+	for _, v := range s.settle {
+		d.free(v)
+	}
+	s.moves, s.settle, s.batch = s.moves[:0], s.settle[:0], nil
+	d.spare = append(d.spare, s)
+	return true
+}
+
+// written waits for the batch and tells whether it is on flash.
+func (d *demoter) written(b *flashtier.Batch) bool {
+	if b == nil {
+		return false
+	}
+	b.Wait()
+	err := b.Err()
+	b.Release()
+	if err != nil {
+		d.c.opts.Logger.Error("flash did not take a write buffer", "err", err)
+	}
+	return err == nil
+}
+
+// free gives the segment back, or empties it once more if a buffer failed
+// meanwhile: some of its records may still live in RAM alone.
+func (d *demoter) free(v victim) {
+	if v.failures != d.failures && !d.c.stopping() {
+		v.Rewind()
+		d.empty(victim{v.Victim, d.failures})
+		return
+	}
+	v.Free()
+	d.c.room.signal()
+}
+
+// drain waits until nothing is on its way.
+func (d *demoter) drain() {
+	for d.ship(); d.arrive(); d.ship() {
+	}
+}

@@ -1,0 +1,119 @@
+package hearth
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"syscall"
+	"testing"
+
+	"github.com/hearthcache/hearth/ioq/ioqtest"
+)
+
+// faultOptions are a cache far smaller than what the script writes, on a
+// simulated disk.
+func faultOptions(disk *ioqtest.Disk) Options {
+	return Options{
+		Memory: 12 << 20, FlashSize: 128 << 20, PageSize: 1 << 20, WriteBuffer: 256 << 10, MaxItem: 64 << 10,
+		Queue: disk, HotPercent: -1, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+}
+
+// faultScript stores, reads and changes some 20 MB on the disk, with room or
+// without as the model knows it, and returns how many values were missed.
+func faultScript(t *testing.T, disk *ioqtest.Disk, room bool) (missed int, s Stats) {
+	c, err := Open(t.TempDir(), faultOptions(disk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &model{t: t, c: c, rng: rand.New(rand.NewPCG(disk.Seed(), 7)), items: map[string]*Item{}, room: room}
+	for i := range 2000 {
+		it := Item{Key: fmt.Sprint("key-", i), Value: bytes.Repeat([]byte{byte(i), byte(i >> 8)}, 5000)}
+		if err := c.Set(context.Background(), it); err != nil {
+			t.Fatal(err)
+		}
+		m.items[it.Key] = &it
+	}
+	for range 500 {
+		m.join(fmt.Sprint("key-", m.rng.IntN(2000)), c.Append, func(old, data []byte) []byte { return append(bytes.Clone(old), data...) })
+		m.get(fmt.Sprint("key-", m.rng.IntN(2000)))
+	}
+	for key := range m.items {
+		m.get(key)
+	}
+	s = c.Stats()
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	return m.miss, s
+}
+
+// TestWriteFaults has every write fail in turn, and nothing may be lost: what
+// flash did not take is still in RAM, and goes elsewhere.
+func TestWriteFaults(t *testing.T) {
+	for n := 0; ; n++ {
+		disk := ioqtest.NewDisk(t, ioqtest.DiskOptions{})
+		fault := ioqtest.Fault{Err: syscall.ENOSPC, Torn: n%2 == 0}
+		disk.Inject(ioqtest.Nth(n, ioqtest.Is(ioqtest.Write), fault))
+		missed, _ := faultScript(t, disk, true)
+		if missed > 0 {
+			t.Errorf("seed %d, write %d failed: %d values lost", disk.Seed(), n, missed)
+		}
+		if disk.Struck() == 0 {
+			if n < 10 {
+				t.Fatalf("only %d writes", n)
+			}
+			return
+		}
+	}
+}
+
+// TestReadFaults has single reads fail or give flipped bits: a miss at most,
+// and never a wrong byte.
+func TestReadFaults(t *testing.T) {
+	for n := 0; n < 40; n += 3 {
+		for _, fault := range []ioqtest.Fault{{Err: syscall.EIO}, {Flip: true}, {Shift: 4096}} {
+			disk := ioqtest.NewDisk(t, ioqtest.DiskOptions{})
+			disk.Inject(ioqtest.Nth(n, ioqtest.Is(ioqtest.Read), fault))
+			missed, s := faultScript(t, disk, false)
+			if missed > 1 || missed == 0 && s.MissBadRecord > 0 {
+				t.Errorf("seed %d, read %d, %+v: %d values missed, %d counted", disk.Seed(), n, fault, missed, s.MissBadRecord)
+			}
+		}
+	}
+}
+
+// TestLyingDisk flips bits in, tears and misdirects every seventh write, which
+// claims success: what was hit is a miss, all else is right.
+func TestLyingDisk(t *testing.T) {
+	for _, fault := range []ioqtest.Fault{{Flip: true}, {Torn: true}, {Shift: 4096}} {
+		disk := ioqtest.NewDisk(t, ioqtest.DiskOptions{})
+		disk.Inject(func(c ioqtest.Call) ioqtest.Fault {
+			if c.Verb == ioqtest.Write && c.N%7 == 0 {
+				return fault
+			}
+			return ioqtest.Fault{}
+		})
+		missed, s := faultScript(t, disk, false)
+		t.Logf("%+v: %d missed, %d bad records", fault, missed, s.MissBadRecord)
+		if disk.Struck() == 0 || missed == 0 {
+			t.Errorf("seed %d, %+v: %d faults went unseen", disk.Seed(), fault, disk.Struck())
+		}
+	}
+}
+
+// TestDeviceOut fails all writes from some point on: the cache goes on with
+// what it has, in RAM and on what flash can still be read.
+func TestDeviceOut(t *testing.T) {
+	for _, n := range []int{0, 20} {
+		disk := ioqtest.NewDisk(t, ioqtest.DiskOptions{})
+		disk.Inject(ioqtest.From(n, ioqtest.Is(ioqtest.Write), ioqtest.Fault{Err: syscall.EIO}))
+		missed, s := faultScript(t, disk, false)
+		if !s.Flash.DeviceOut || missed == 0 || missed == 2000 {
+			t.Errorf("seed %d: out %v, %d missed", disk.Seed(), s.Flash.DeviceOut, missed)
+		}
+	}
+}

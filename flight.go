@@ -1,0 +1,105 @@
+package hearth
+
+import (
+	"errors"
+
+	"github.com/hearthcache/hearth/flashtier"
+	"github.com/hearthcache/hearth/ioq"
+	"github.com/hearthcache/hearth/memtier"
+)
+
+// flight is the way of one record from flash to the operation that asked for
+// it. An operation holds at most one read at a time, and every read that was
+// started is landed, or its page stays pinned.
+type flight struct {
+	c    *Cache
+	n    ioq.Notifier
+	tag  uint64
+	hash uint64
+	loc  memtier.Loc
+	addr flashtier.Addr
+	read *flashtier.Read
+	wait patience
+}
+
+// launch is what became of an attempt to start a read.
+type launch uint8
+
+const (
+	launched launch = iota // the read is under way
+	busy                   // no read buffer is free: wait for room
+	gone                   // the page is being reclaimed: look at the index again
+)
+
+// board submits the read of the record that it is the header of. When it
+// reports gone the header has been dropped.
+func (f *flight) board(it *memtier.Item) launch {
+	how := f.start(it)
+	if how == busy {
+		f.wait.wait(f.c)
+		f.c.room.join(f.n, f.tag)
+		how = f.start(it) // room made before join was not told to us
+	}
+	switch how {
+	case launched:
+		f.wait.end(f.c)
+	case gone:
+		if f.c.mem.DeleteAt(f.hash, it.Loc) {
+			f.c.flash.Dead(addrOf(it.Loc, it.Class))
+			f.c.count.missEvicted.Add(1)
+		}
+	}
+	return how
+}
+
+func (f *flight) start(it *memtier.Item) launch {
+	addr := addrOf(it.Loc, it.Class)
+	r, err := f.c.flash.StartRead(addr, f.n, f.tag)
+	switch {
+	case err == nil:
+		f.loc, f.addr, f.read = it.Loc, addr, r
+		return launched
+	case errors.Is(err, flashtier.ErrBusy):
+		return busy
+	}
+	return gone
+}
+
+// landing is what a finished read tells about the key.
+type landing uint8
+
+const (
+	landed   landing = iota // the record is the key's
+	stranger                // the slot is another key's whose hash is the same
+	moved                   // the slot has changed since: look at the index again
+	lost                    // the record is bad; its header has been dropped
+)
+
+// finish checks a read that is ready. The record's slices hold until land.
+func (f *flight) finish(key []byte) (flashtier.Record, landing) {
+	rec, err := f.read.Finish(key)
+	if err == nil {
+		return rec, landed
+	}
+	// A page that was reclaimed between the look at the slot and the pin gives
+	// the same errors as a bad record; the slot, gone by now, tells them apart.
+	if f.c.mem.LocOf(f.hash) != f.loc {
+		return rec, moved
+	}
+	if errors.Is(err, flashtier.ErrKey) {
+		f.c.count.collisions.Add(1)
+		return rec, stranger
+	}
+	if f.c.mem.DeleteAt(f.hash, f.loc) {
+		f.c.flash.Dead(f.addr)
+	}
+	f.c.count.missBadRecord.Add(1)
+	return rec, lost
+}
+
+// land gives the read's buffer back and unpins its page.
+func (f *flight) land() {
+	f.read.Release()
+	f.read = nil
+	f.c.room.signal()
+}

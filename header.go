@@ -1,0 +1,24 @@
+package hearth
+
+import (
+	"github.com/hearthcache/hearth/flashtier"
+	"github.com/hearthcache/hearth/memtier"
+)
+
+// A header is an index slot that stands for a record on flash. This file is all
+// that knows how the address of a record is kept in one: the low 40 bits of the
+// location are the flash address, and the slot's size class is how much a read
+// must fetch. The page's version is not in the slot: reclaim takes a page's
+// slots away before the page is used again (reclaim.go), and a reader that
+// loaded its slot before that finds, once it has the page pinned, either the
+// same version or a record that fails the check of its version or its key.
+
+// addrOf unpacks the flash address of a header.
+func addrOf(loc memtier.Loc, class uint8) flashtier.Addr {
+	return flashtier.NewAddr(loc.Units(), class)
+}
+
+// locOf packs a flash address into a slot's location and size class.
+func locOf(a flashtier.Addr) (memtier.Loc, uint8) {
+	return memtier.FlashLoc(a.Place()), a.Class()
+}

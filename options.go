@@ -1,0 +1,176 @@
+package hearth
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/hearthcache/hearth/ioq"
+)
+
+// Options say how large a cache is and how it uses its flash. The zero value is
+// a RAM cache of 64 MiB.
+type Options struct {
+	// Memory bounds, in bytes, all that the cache keeps: index, segments, hot
+	// values and buffers together. 0 means 64 MiB; at least 8 MiB, and more
+	// with flash as MaxItem and WriteBuffer are larger.
+	Memory int64
+	// MaxItem is the largest key and value together, in bytes. 0 means 1 MiB;
+	// at most 128 MiB and at most half of Memory.
+	MaxItem int
+	// NoEvictions makes a cache without flash refuse new values when it is
+	// full, instead of dropping old ones.
+	NoEvictions bool
+
+	// FlashSize is the size of the flash tier in bytes. 0 means none; then
+	// Open's directory is not used.
+	FlashSize int64
+	// PageSize is the size of a page file in bytes, a multiple of 4096.
+	// 0 means 64 MiB, or an eighth of FlashSize if that is less.
+	PageSize int
+	// WriteBuffer is how many bytes are collected for one write to flash.
+	// A value that does not fit one stays in RAM until it is dropped. 0 means
+	// 4 MiB, or a sixty-fourth of Memory if that is less, but enough for MaxItem.
+	WriteBuffer int
+	// MinFlashItem is the length of the smallest value, in bytes, that moves
+	// to flash; smaller ones are dropped when RAM is short. 0 means all move.
+	MinFlashItem int
+	// FlashAge moves values to flash once they are this old, even while RAM
+	// has room. 0 means only when RAM is short.
+	FlashAge time.Duration
+
+	// IOEngine is auto, pread, pread+direct, uring or uring+direct; empty
+	// means auto. See package ioq.
+	IOEngine string
+	// IOThreads is the number of threads of the pread engine; 0 means 4.
+	IOThreads int
+	// IODepth bounds how many operations are with the kernel at a time;
+	// 0 means 128.
+	IODepth int
+	// Queue, if not nil, is used in place of an engine. Close does not close it.
+	Queue ioq.Queue
+
+	// HotPercent is the share of Memory, in percent, for copies of flash
+	// values that are read again; 0 means 10, -1 none. Unused without flash.
+	HotPercent int
+	// Backpressure is how long a change may wait for room before it fails
+	// with ErrNoRoom. 0 means one second.
+	Backpressure time.Duration
+
+	// Clock tells the time; nil means time.Now.
+	Clock func() time.Time
+	// Logger gets what an operator should know; nil means slog.Default.
+	Logger *slog.Logger
+}
+
+const (
+	minMemory     = 8 << 20
+	maxMaxItem    = 128 << 20
+	maxFlash      = 8 << 40
+	maxPage       = 1 << 30
+	minPage       = 1 << 20
+	fewestPages   = 4
+	pageAlignment = ioq.Align
+)
+
+// withDefaults returns o with every zero field replaced by its meaning.
+func (o Options) withDefaults() Options {
+	def(&o.Memory, 64<<20)
+	def(&o.MaxItem, 1<<20)
+	def(&o.PageSize, int(min(64<<20, max(minPage, o.FlashSize/8&^(pageAlignment-1)))))
+	def(&o.WriteBuffer, o.defaultWriteBuffer())
+	def(&o.IOEngine, "auto")
+	def(&o.IOThreads, 4)
+	def(&o.IODepth, 128)
+	def(&o.HotPercent, 10)
+	def(&o.Backpressure, time.Second)
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.FlashSize == 0 || o.HotPercent < 0 {
+		o.HotPercent = 0
+	}
+	return o
+}
+
+func (o *Options) defaultWriteBuffer() int {
+	const framing = 4 * pageAlignment // header, index and padding of one record
+	size := min(4<<20, max(256<<10, o.Memory/64), int64(o.PageSize)/4)
+	size = min(max(size, int64(o.MaxItem)+framing), int64(o.PageSize)/2)
+	return int(size) &^ (pageAlignment - 1)
+}
+
+// readBytes is what read buffers may take, in bytes.
+func (o *Options) readBytes() int64 { return max(o.Memory/32, 2*int64(o.MaxItem)) }
+
+func def[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// validate tells which field, with its defaults applied, cannot be worked with.
+func (o Options) validate(dir string) error {
+	for _, check := range []struct {
+		bad  bool
+		what string
+	}{
+		{o.Memory < minMemory, fmt.Sprintf("Memory %d is less than %d", o.Memory, minMemory)},
+		{o.MaxItem < 1 || o.MaxItem > maxMaxItem, fmt.Sprintf("MaxItem %d is not within 1 and %d", o.MaxItem, maxMaxItem)},
+		{int64(o.MaxItem) > o.Memory/2, fmt.Sprintf("MaxItem %d is more than half of Memory %d", o.MaxItem, o.Memory)},
+		{o.FlashSize < 0 || o.FlashSize > maxFlash, fmt.Sprintf("FlashSize %d is not within 0 and %d", o.FlashSize, int64(maxFlash))},
+		{o.HotPercent > 80, fmt.Sprintf("HotPercent %d is more than 80", o.HotPercent)},
+		{o.Backpressure < 0, fmt.Sprintf("Backpressure %v is negative", o.Backpressure)},
+	} {
+		if check.bad {
+			return fmt.Errorf("%w: %s", ErrOptions, check.what)
+		}
+	}
+	if o.FlashSize == 0 {
+		return nil
+	}
+	return o.validateFlash(dir)
+}
+
+func (o Options) validateFlash(dir string) error {
+	switch {
+	case dir == "":
+		return fmt.Errorf("%w: FlashSize %d needs a directory", ErrOptions, o.FlashSize)
+	case o.PageSize < minPage || o.PageSize > maxPage || o.PageSize%pageAlignment != 0:
+		return fmt.Errorf("%w: PageSize %d is not a multiple of %d within %d and %d",
+			ErrOptions, o.PageSize, pageAlignment, minPage, maxPage)
+	case o.FlashSize < fewestPages*int64(o.PageSize):
+		return fmt.Errorf("%w: FlashSize %d holds fewer than %d pages of %d bytes",
+			ErrOptions, o.FlashSize, fewestPages, o.PageSize)
+	case o.buffersTake() > o.Memory-smallestTier:
+		return fmt.Errorf("%w: Memory %d is less than the %d that buffers for MaxItem %d and WriteBuffer %d need",
+			ErrOptions, o.Memory, o.buffersTake()+smallestTier, o.MaxItem, o.WriteBuffer)
+	case o.WriteBuffer < pageAlignment || o.WriteBuffer > o.PageSize/2:
+		return fmt.Errorf("%w: WriteBuffer %d is not within %d and half a page", ErrOptions, o.WriteBuffer, pageAlignment)
+	}
+	return nil
+}
+
+// smallestTier is what the RAM tier needs beside hot values and buffers.
+const smallestTier = 8 << 20
+
+// buffersTake is the memory of write and read buffers.
+func (o *Options) buffersTake() int64 { return writeBuffers*int64(o.WriteBuffer) + o.readBytes() }
+
+// split divides Memory: what the RAM tier gets, hot values included, and how
+// much of that is for those.
+func (o *Options) split() (tier, hot int64) {
+	tier = o.Memory
+	if o.FlashSize > 0 {
+		tier -= o.buffersTake()
+		hot = max(0, min(o.Memory*int64(o.HotPercent)/100, tier-smallestTier))
+	}
+	if hot < 1<<20 {
+		hot = 0
+	}
+	return tier, hot
+}
