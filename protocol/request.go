@@ -51,7 +51,12 @@ type Request struct {
 	Flags   uint32 // client flags
 	Exptime int64  // as the client sent it: see memcached's protocol.txt
 	CAS     uint64
-	Delta   uint64 // of incr and decr
+	Delta   uint64 // of incr and decr; verbosity's level; cache_memlimit's megabytes
 	Noreply bool
 	HasExp  bool // whether Exptime was given, where that is optional
+	// TooLarge marks a storage command whose value is over the parser's
+	// limit: Value is nil and its bytes are passed over unread. The answer
+	// is protocol.TooLarge, and after a set nothing may be left of what
+	// stood under the key before.
+	TooLarge bool
 }

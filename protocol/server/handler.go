@@ -1,5 +1,3 @@
-// Package server runs connections that speak memcached's protocol and hands
-// their requests to a Handler.
 package server
 
 import "github.com/hearthcache/hearth/protocol"
@@ -10,11 +8,13 @@ import "github.com/hearthcache/hearth/protocol"
 type Handler interface {
 	// Get answers one key, r.Key, of a retrieval: it appends the reply for
 	// that key to dst, nothing for a miss, and returns nil, or returns dst
-	// as it was and a Pending. The server ends the reply.
+	// as it was and a Pending. The server ends the reply. The bytes of
+	// r.Key hold until that Pending is done; r itself is used for the next
+	// key, so a Pending keeps what it needs of it.
 	Get(c *Conn, r *protocol.Request, dst []byte) ([]byte, Pending)
-	// Do executes any other command and appends its reply to dst (the
-	// server drops it for noreply), or returns a Pending. r and its slices
-	// hold until that Pending is done.
+	// Do executes any other command but quit and appends its reply to dst
+	// (the server drops it for noreply), or returns a Pending. r and its
+	// slices hold until that Pending is done.
 	Do(c *Conn, r *protocol.Request, dst []byte) ([]byte, Pending)
 }
 

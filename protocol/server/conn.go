@@ -1,0 +1,319 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"sync/atomic"
+
+	"github.com/hearthcache/hearth/protocol"
+	"github.com/hearthcache/hearth/protocol/text"
+)
+
+const (
+	// highWater is how many bytes of output are collected before they must
+	// be written: no request is executed while more are waiting.
+	highWater = 256 << 10
+	// windowBytes is what all the answers in flight should not exceed.
+	windowBytes = 4 << 20
+)
+
+// errAgain is the error of a transport that would have to wait.
+var errAgain = errors.New("server: try again")
+
+// transport moves a connection's bytes and never blocks: it fails with
+// errAgain instead. The end of the input is io.EOF.
+type transport interface {
+	read(b []byte) (int, error)
+	write(b []byte) (int, error)
+}
+
+// host is what a connection lives on: a loop.
+type host interface {
+	notified(c *Conn)
+}
+
+// limits are those of one connection.
+type limits struct {
+	requests  int // per serve
+	highWater int
+	parser    text.Parser
+}
+
+// phase is how far the current request has got.
+type phase uint8
+
+const (
+	parsing phase = iota // none, or not all of it is there
+	keys                 // a retrieval with keys left in req.Args
+	piece                // the same, and the line goes on
+	held                 // a command; executed once nothing before it is pending
+	doing                // a command that is the only Pending
+	refused              // an invalid request, to be answered
+)
+
+// verdict is why serve returned.
+type verdict uint8
+
+const (
+	waiting verdict = iota // for the client or a Pending
+	yielded                // more could be done, but others have waited too
+	ended                  // the connection is to be closed
+)
+
+// Conn is a connection.
+//
+// What stands in its read buffer from parsed on is not moved while anything is
+// pending or a request is half executed, because requests point into it.
+type Conn struct {
+	host    host
+	wire    transport
+	pool    *pool
+	count   *counters
+	handler Handler
+	limits  *limits
+	index   int // of its loop
+
+	parser text.Parser
+	req    protocol.Request
+	phase  phase
+	length int    // of the current request, in bytes of in
+	in     []byte // read buffer
+	parsed int    // bytes of in that are done with
+	out    []byte // write buffer
+	sent   int    // bytes of out that are written
+	ring   ring
+	window int    // how many Pendings may be in flight
+	tail   []byte // replies behind a Pending
+	moved  int    // bytes of tail that are in out
+	lent   int    // bytes of all three buffers, as the pool knows them
+
+	hungry   bool // the parser needs more than in holds
+	readable bool // a read may give something
+	peerDone bool // the peer has shut down its side: read until the end is seen
+	draining bool // treat the end of what is there as the end of the input
+	eof      bool // nothing more will come
+	blocked  bool // the client does not take what is in out
+	closing  bool // close once all is answered
+	failed   bool // close now
+	fresh    bool // no byte seen yet
+
+	slot     socket
+	queued   bool   // on the loop's ready list
+	gone     bool   // closed, but Pendings are left
+	spare    bool   // on the loop's free list
+	lastTick uint32 // of the loop when bytes last moved
+
+	hasNotice  atomic.Bool
+	nextNotice *Conn
+}
+
+// Notify tells the connection that a Pending may be able to go on. It never
+// blocks, may be called from any goroutine, and may be called too often; the
+// tag is not used. It makes a Conn the notifier of its own Pendings.
+func (c *Conn) Notify(uint64) {
+	if !c.hasNotice.Load() && c.hasNotice.CompareAndSwap(false, true) {
+		c.host.notified(c)
+	}
+}
+
+// Loop is the number of the loop that runs the connection, from 0: a Handler
+// may keep counters by it that no two loops share.
+func (c *Conn) Loop() int { return c.index }
+
+// reset readies c for a new client.
+func (c *Conn) reset() {
+	c.parser = c.limits.parser
+	c.phase, c.length, c.parsed, c.sent, c.window = parsing, 0, 0, 0, ringSize
+	c.hungry, c.readable, c.fresh = true, true, true
+	c.peerDone, c.draining, c.eof, c.blocked = false, false, false, false
+	c.closing, c.failed, c.gone, c.spare = false, false, false, false
+}
+
+// serve takes the connection as far as it can go without waiting.
+func (c *Conn) serve() verdict {
+	for left := c.limits.requests; ; left-- {
+		c.fill()
+		for left > 0 && c.parse() && c.execute() {
+			left--
+		}
+		c.finish()
+		c.flush()
+		switch {
+		case c.failed || c.finished():
+			c.settle()
+			return ended
+		case !c.ready():
+			c.settle()
+			return waiting
+		case left <= 0:
+			return yielded
+		}
+	}
+}
+
+// ready tells whether another round would get further.
+func (c *Conn) ready() bool {
+	switch {
+	case c.blocked:
+		return false
+	case c.phase == held:
+		return c.ring.n == 0
+	case c.phase == doing:
+		return false
+	case c.phase != parsing:
+		return c.room()
+	case c.hungry:
+		return c.readable && !c.eof && (c.ring.n == 0 || len(c.in) < cap(c.in))
+	}
+	return !c.closing && c.room()
+}
+
+// finished tells whether the connection has come to its end.
+func (c *Conn) finished() bool {
+	return (c.closing || c.eof && c.hungry) && c.ring.n == 0 && len(c.out) == c.sent
+}
+
+// fill reads once, if that is what is needed to go on.
+func (c *Conn) fill() {
+	if !c.hungry || !c.readable || c.eof || c.blocked || c.closing || !c.makeRoom() {
+		return
+	}
+	free := c.in[len(c.in):cap(c.in)]
+	n, err := c.wire.read(free)
+	switch {
+	case n > 0:
+		c.in = c.in[:len(c.in)+n]
+		c.count.read.Add(uint64(n))
+		c.hungry = len(c.in)-c.parsed < c.parser.Need
+		// A short read has emptied the socket; but if the peer is done
+		// its end of file is still behind.
+		c.readable = n == len(free) || c.peerDone
+	case err == errAgain:
+		c.readable = false
+	case err == io.EOF:
+		c.eof, c.readable = true, false
+	default:
+		c.failed = true
+	}
+	if c.draining && !c.readable {
+		c.eof = true
+	}
+}
+
+// parse makes sure that there is a request to execute.
+func (c *Conn) parse() bool {
+	if c.phase != parsing {
+		return c.phase != doing
+	}
+	if c.hungry || c.closing || c.blocked || !c.room() {
+		return false
+	}
+	if c.fresh && c.parsed < len(c.in) {
+		c.fresh = false
+		if c.in[c.parsed] == 0x80 { // the binary protocol's magic
+			c.closing = true
+			return false
+		}
+	}
+	n, status := c.parser.Next(c.in[c.parsed:], &c.req)
+	c.length = n
+	switch status {
+	case text.Complete:
+		c.phase = held
+		if c.req.Op.Retrieval() {
+			c.phase = keys
+		}
+	case text.Partial:
+		c.phase = piece
+	case text.Invalid:
+		c.phase = refused
+	case text.Incomplete:
+		c.parsed += n
+		c.hungry = true
+	case text.Close:
+		c.closing = true
+	}
+	return c.phase != parsing
+}
+
+// execute takes the current request as far as it can go and tells whether it
+// is done with.
+func (c *Conn) execute() bool {
+	switch c.phase {
+	case held:
+		return c.do()
+	case refused:
+		c.say(c.parser.Reply)
+		c.consume()
+		return true
+	}
+	for c.room() && !c.blocked {
+		key, rest := text.NextKey(c.req.Args)
+		if key == nil {
+			if c.phase == keys {
+				c.say(protocol.End)
+			}
+			c.consume()
+			return true
+		}
+		c.req.Key, c.req.Args = key, rest
+		dst, p := c.handler.Get(c, &c.req, c.sink())
+		c.put(dst)
+		if p != nil {
+			c.ring.push(p, false)
+		}
+	}
+	return false
+}
+
+// do executes a command that is not a retrieval.
+func (c *Conn) do() bool {
+	if c.ring.n > 0 {
+		return false
+	}
+	if c.req.Op == protocol.OpQuit {
+		c.closing = true
+		c.consume()
+		return false
+	}
+	dst := c.sink()
+	before := len(dst)
+	dst, p := c.handler.Do(c, &c.req, dst)
+	if c.req.Noreply || p != nil {
+		dst = dst[:before]
+	}
+	c.out = dst
+	if p != nil {
+		c.ring.push(p, c.req.Noreply)
+		c.phase = doing
+		return false
+	}
+	c.consume()
+	return true
+}
+
+// consume is done with the current request's bytes.
+func (c *Conn) consume() {
+	c.parsed += c.length
+	c.phase = parsing
+}
+
+// flush writes until all is written or the client must read first.
+func (c *Conn) flush() {
+	for c.sent < len(c.out) && !c.blocked && !c.failed {
+		n, err := c.wire.write(c.out[c.sent:])
+		if n > 0 {
+			c.sent += n
+			c.count.written.Add(uint64(n))
+		}
+		switch {
+		case err == errAgain:
+			c.blocked = true
+		case err != nil:
+			c.failed = true
+		}
+	}
+	if c.sent == len(c.out) {
+		c.out, c.sent = c.out[:0], 0
+	}
+}

@@ -1,0 +1,113 @@
+package server
+
+// ringSize is how many Pendings of one connection are in flight.
+const ringSize = 64
+
+// ring keeps replies in order. It holds the Pendings of a connection, and
+// behind each the length of the replies that were complete at once but have to
+// wait for it; their bytes stand in the connection's tail.
+type ring struct {
+	at    [ringSize]entry
+	first int
+	n     int
+}
+
+type entry struct {
+	pending Pending
+	drop    bool // its answer is not wanted: noreply
+	after   int  // bytes of tail that follow the answer
+}
+
+func (r *ring) oldest() *entry { return &r.at[r.first] }
+
+func (r *ring) newest() *entry { return &r.at[(r.first+r.n-1)%ringSize] }
+
+func (r *ring) push(p Pending, drop bool) {
+	r.n++
+	*r.newest() = entry{pending: p, drop: drop}
+}
+
+func (r *ring) pop() {
+	*r.oldest() = entry{}
+	r.first = (r.first + 1) % ringSize
+	r.n--
+}
+
+// sink is where the next reply goes: to the output, or behind what is pending.
+func (c *Conn) sink() []byte {
+	if c.ring.n > 0 {
+		return c.tail
+	}
+	if c.out == nil {
+		c.out = c.lend(0)
+	}
+	return c.out
+}
+
+// put stores back what sink gave out, with the replies appended to it.
+func (c *Conn) put(b []byte) {
+	if c.ring.n == 0 {
+		c.out = b
+		return
+	}
+	c.ring.newest().after += len(b) - len(c.tail)
+	c.tail = b
+}
+
+func (c *Conn) say(reply string) { c.put(append(c.sink(), reply...)) }
+
+// finish moves the answers that have come to the output, in order.
+func (c *Conn) finish() {
+	for c.ring.n > 0 {
+		e := c.ring.oldest()
+		if c.out == nil {
+			c.out = c.lend(0)
+		}
+		before := len(c.out)
+		out, done := e.pending.Step(c.out)
+		if !done {
+			c.out = out[:before]
+			return
+		}
+		if e.drop {
+			out = out[:before]
+		}
+		c.narrow(len(out) - before)
+		c.out = append(out, c.tail[c.moved:c.moved+e.after]...)
+		c.moved += e.after
+		c.ring.pop()
+	}
+	c.tail, c.moved = c.tail[:0], 0
+	if c.phase == doing {
+		c.consume()
+	}
+}
+
+// narrow lets a connection whose answers are large have fewer of them in
+// flight: a client that does not read still gets all those into its output.
+func (c *Conn) narrow(answer int) {
+	c.window = ringSize
+	if answer > windowBytes/ringSize {
+		c.window = max(1, windowBytes/answer)
+	}
+}
+
+// room tells whether one more key may be looked up now.
+func (c *Conn) room() bool {
+	return c.ring.n < c.window && len(c.tail) < c.limits.highWater && len(c.out)-c.sent < c.limits.highWater
+}
+
+// discard steps the Pendings of a connection whose client has gone, and tells
+// whether none is left.
+func (c *Conn) discard() bool {
+	c.sent = 0
+	for c.out = c.out[:0]; c.ring.n > 0; c.ring.pop() {
+		out, done := c.ring.oldest().pending.Step(c.out)
+		c.out = out[:0]
+		if !done {
+			return false
+		}
+	}
+	c.tail, c.moved = c.tail[:0], 0
+	return true
+}

@@ -1,0 +1,227 @@
+package text
+
+import (
+	"bytes"
+
+	"github.com/hearthcache/hearth/protocol"
+)
+
+// maxWords is one more than any command but a retrieval makes use of.
+const maxWords = 8
+
+// words are the space-separated words of a line; those past maxWords count but
+// are not kept.
+type words struct {
+	at [maxWords][]byte
+	n  int
+}
+
+func (w *words) split(line []byte) {
+	for word, rest := NextKey(line); word != nil; word, rest = NextKey(rest) {
+		if w.n < maxWords {
+			w.at[w.n] = word
+		}
+		if w.n++; w.n > maxWords {
+			return
+		}
+	}
+}
+
+// between tells whether the line has at least low and at most high words.
+func (w *words) between(low, high int) bool { return low <= w.n && w.n <= high }
+
+// noreply tells whether the last word says so.
+func (w *words) noreply() bool { return string(w.at[w.n-1]) == "noreply" }
+
+// command parses the line that takes the first n bytes of in.
+func (p *Parser) command(in, line []byte, n int, r *protocol.Request) (int, Status) {
+	name, args := NextKey(line)
+	if op := retrievalOp(name); op != 0 {
+		return p.retrieval(op, args, n, r)
+	}
+	var w words
+	w.split(line)
+	switch string(name) {
+	case "set":
+		return p.storage(protocol.OpSet, &w, in, n, r)
+	case "add":
+		return p.storage(protocol.OpAdd, &w, in, n, r)
+	case "replace":
+		return p.storage(protocol.OpReplace, &w, in, n, r)
+	case "append":
+		return p.storage(protocol.OpAppend, &w, in, n, r)
+	case "prepend":
+		return p.storage(protocol.OpPrepend, &w, in, n, r)
+	case "cas":
+		return p.storage(protocol.OpCAS, &w, in, n, r)
+	case "incr":
+		return n, p.arithmetic(protocol.OpIncr, &w, r)
+	case "decr":
+		return n, p.arithmetic(protocol.OpDecr, &w, r)
+	case "touch":
+		return n, p.touch(&w, r)
+	case "delete":
+		return n, p.remove(&w, r)
+	case "flush_all":
+		return n, p.flushAll(&w, r)
+	case "verbosity":
+		return n, p.setting(protocol.OpVerbosity, protocol.BadFormat, &w, r)
+	case "cache_memlimit":
+		return n, p.setting(protocol.OpCacheMemlimit, protocol.Error, &w, r)
+	}
+	return p.plain(name, args, line, n, r)
+}
+
+// plain parses the commands that take any words or none.
+func (p *Parser) plain(name, args, line []byte, n int, r *protocol.Request) (int, Status) {
+	var op protocol.Op
+	switch string(name) {
+	case "version":
+		op = protocol.OpVersion
+	case "stats":
+		op = protocol.OpStats
+	case "quit":
+		op = protocol.OpQuit
+	case "shutdown":
+		op = protocol.OpShutdown
+	default:
+		if isHTTP(line) {
+			return n, Close
+		}
+		return n, p.invalid(false, protocol.Error)
+	}
+	*r = protocol.Request{Op: op, Args: args}
+	return n, Complete
+}
+
+// isHTTP recognises a browser, or a page that makes one talk to us: it gets no
+// answer, and none of what follows is executed.
+func isHTTP(line []byte) bool {
+	last := line[bytes.LastIndexByte(line, ' ')+1:]
+	return bytes.HasPrefix(last, []byte("HTTP/")) ||
+		bytes.HasPrefix(line, []byte("GET /")) ||
+		bytes.HasPrefix(line, []byte("PUT /")) ||
+		bytes.HasPrefix(line, []byte("DELETE HTTP"))
+}
+
+// storage parses "name key flags exptime length [cas] [noreply]" and, once it
+// is there, the value.
+func (p *Parser) storage(op protocol.Op, w *words, in []byte, n int, r *protocol.Request) (int, Status) {
+	least := 5
+	if op == protocol.OpCAS {
+		least = 6
+	}
+	if !w.between(least, least+1) {
+		return n, p.invalid(false, protocol.Error)
+	}
+	noreply := w.noreply()
+	flags, okFlags := parseUint(w.at[2])
+	exptime, okExp := parseInt(w.at[3])
+	length, okLen := parseInt(w.at[4])
+	cas, okCAS := uint64(0), true
+	if op == protocol.OpCAS {
+		cas, okCAS = parseUint(w.at[5])
+	}
+	if len(w.at[1]) > protocol.MaxKey || !okFlags || !okExp || !okCAS ||
+		!okLen || length < 0 || length > maxLength {
+		return n, p.invalid(noreply, protocol.BadFormat)
+	}
+	*r = protocol.Request{Op: op, Key: w.at[1], Flags: uint32(flags), Exptime: exptime,
+		HasExp: true, CAS: cas, Noreply: noreply}
+	return p.value(int(length), in, n, r)
+}
+
+// value takes the length bytes after the line of n bytes, and their line end.
+func (p *Parser) value(length int, in []byte, n int, r *protocol.Request) (int, Status) {
+	if length > p.MaxValue {
+		r.TooLarge = true
+		p.swallow = length + len("\r\n")
+		return n, Complete
+	}
+	end := n + length
+	if len(in) < end+len("\r\n") {
+		p.Need = end + len("\r\n")
+		return 0, Incomplete
+	}
+	if in[end] != '\r' || in[end+1] != '\n' {
+		return end + len("\r\n"), p.invalid(r.Noreply, protocol.BadChunk)
+	}
+	r.Value = in[n:end:end]
+	return end + len("\r\n"), Complete
+}
+
+func (p *Parser) arithmetic(op protocol.Op, w *words, r *protocol.Request) Status {
+	if !w.between(3, 4) {
+		return p.invalid(false, protocol.Error)
+	}
+	if len(w.at[1]) > protocol.MaxKey {
+		return p.invalid(w.noreply(), protocol.BadFormat)
+	}
+	delta, ok := parseUint(w.at[2])
+	if !ok {
+		return p.invalid(w.noreply(), protocol.BadDelta)
+	}
+	*r = protocol.Request{Op: op, Key: w.at[1], Delta: delta, Noreply: w.noreply()}
+	return Complete
+}
+
+func (p *Parser) touch(w *words, r *protocol.Request) Status {
+	if !w.between(3, 4) {
+		return p.invalid(false, protocol.Error)
+	}
+	if len(w.at[1]) > protocol.MaxKey {
+		return p.invalid(w.noreply(), protocol.BadFormat)
+	}
+	exptime, ok := parseInt(w.at[2])
+	if !ok {
+		return p.invalid(w.noreply(), protocol.BadExptime)
+	}
+	*r = protocol.Request{Op: protocol.OpTouch, Key: w.at[1], Exptime: exptime,
+		HasExp: true, Noreply: w.noreply()}
+	return Complete
+}
+
+// remove parses "delete key [0] [noreply]"; the 0 is a hold time of old.
+func (p *Parser) remove(w *words, r *protocol.Request) Status {
+	if !w.between(2, 4) {
+		return p.invalid(false, protocol.Error)
+	}
+	noreply := w.n > 2 && w.noreply()
+	zero := w.n > 2 && string(w.at[2]) == "0"
+	if w.n == 3 && !zero && !noreply || w.n == 4 && !(zero && noreply) {
+		return p.invalid(noreply, protocol.BadDelete)
+	}
+	if len(w.at[1]) > protocol.MaxKey {
+		return p.invalid(noreply, protocol.BadFormat)
+	}
+	*r = protocol.Request{Op: protocol.OpDelete, Key: w.at[1], Noreply: noreply}
+	return Complete
+}
+
+// flushAll parses "flush_all [delay] [noreply]".
+func (p *Parser) flushAll(w *words, r *protocol.Request) Status {
+	if !w.between(1, 3) {
+		return p.invalid(false, protocol.Error)
+	}
+	*r = protocol.Request{Op: protocol.OpFlushAll, Noreply: w.noreply()}
+	if w.n == 1 || w.n == 2 && r.Noreply {
+		return Complete
+	}
+	if r.Exptime, r.HasExp = parseInt(w.at[1]); !r.HasExp {
+		return p.invalid(r.Noreply, protocol.BadExptime)
+	}
+	return Complete
+}
+
+// setting parses "name number [noreply]".
+func (p *Parser) setting(op protocol.Op, refusal string, w *words, r *protocol.Request) Status {
+	if !w.between(2, 3) {
+		return p.invalid(false, protocol.Error)
+	}
+	number, ok := parseUint(w.at[1])
+	if !ok {
+		return p.invalid(w.noreply(), refusal)
+	}
+	*r = protocol.Request{Op: op, Delta: uint64(uint32(number)), Noreply: w.noreply()}
+	return Complete
+}
