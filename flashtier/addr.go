@@ -62,9 +62,12 @@ func ClassSize(c uint8) int {
 	return (mantissas + int(c)%mantissas) << (c >> mantissaBits) << (smallestLog2 - mantissaBits)
 }
 
+// base is the place of page id's first byte.
+func (t *Tier) base(id PageID) uint64 { return uint64(id) * t.pageUnits }
+
 // addr makes the address of size bytes at off in page id.
 func (t *Tier) addr(id PageID, off int64, size int) Addr {
-	return NewAddr(uint64(id)*t.pageUnits+uint64(off)/unit, ClassFor(size))
+	return NewAddr(t.base(id)+uint64(off)/unit, ClassFor(size))
 }
 
 // locate is the page and the offset that a stands for; ok is false if this tier

@@ -76,7 +76,7 @@ func (w *Writer) Commit(hash uint64, key, val []byte, flags, exptime uint32, cas
 		length: uint32(n), version: b.version, exptime: exptime, cas: cas,
 		flags: flags, keyLen: uint8(len(key)), kind: kindRecord, state: state,
 	}
-	f.seal(rec)
+	f.seal(rec, b.place(b.used))
 	return b.add(IndexEntry{Hash: hash, Exptime: exptime}, len(rec)), nil
 }
 

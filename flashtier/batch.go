@@ -105,9 +105,14 @@ func (b *Batch) add(e IndexEntry, size int) Addr {
 	return a
 }
 
+// place is the place that mem[at] goes to, in units of the tier.
+func (b *Batch) place(at int) uint64 {
+	return b.tier.base(b.page.id) + uint64(b.off+int64(at))/unit
+}
+
 // finish adds index and padding, and gives the length of what is to be written.
 func (b *Batch) finish() int64 {
-	n := int64(b.used) + encodeIndex(b.mem[b.used:], b.version, b.entries)
+	n := int64(b.used) + encodeIndex(b.mem[b.used:], b.place(b.used), b.version, b.entries)
 	end := alignUp(n, blockSize)
 	clear(b.mem[n:end])
 	b.op.File, b.op.Kind, b.op.Off, b.op.Buf = b.page.file, ioq.Write, b.off, b.mem[:end]

@@ -40,10 +40,10 @@
 // A failed write leaves a hole that the trailer does not list. A frame begins at
 // a multiple of 8:
 //
-//	frame header, 32 bytes                 entry of an index frame, 16 bytes
-//	 0  4  CRC of byte 4 to the frame's end  0  8  hash of the key
-//	 4  4  length, this header included      8  4  offset of the record, in units of 8 bytes
-//	 8  4  page version                     12  4  exptime of the record
+//	frame header, 32 bytes               entry of an index frame, 16 bytes
+//	 0  4  CRC, see below                 0  8  hash of the key
+//	 4  4  length, this header included   8  4  offset of the record, in units of 8 bytes
+//	 8  4  page version                  12  4  exptime of the record
 //	12  4  exptime, unix seconds, 0 never
 //	16  8  CAS
 //	24  4  client flags
@@ -59,8 +59,10 @@
 // included, is the distance to the next one, or of the last one to the index
 // frame.
 //
-// Every CRC is CRC-32C (Castagnoli). Bytes said to be zero are written as zero
-// and covered by the CRC of their structure; a reader does not look at them. A
+// Every CRC is CRC-32C (Castagnoli). That of a frame is over its place, eight
+// bytes, then its bytes from 4 to its length; its place is page id * page size +
+// offset in the page, in units of 8 bytes. Bytes said to be zero are written as
+// zero, and a reader does not look at them but for the CRC of their structure. A
 // page version grows at each reuse of the page, so a frame with another version
 // than its page's is from an older life. A reader refuses a format version above
 // its own with ErrFormat, before it looks at the CRC. The golden files in

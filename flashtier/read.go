@@ -81,7 +81,7 @@ func (r *Read) Finish(key []byte) (Record, error) {
 		t.fault(r.page)
 		return Record{}, fmt.Errorf("%w: read %s at %v: %w", ErrIO, r.page.file.Path(), r.addr, r.op.Err)
 	}
-	rec, version, n, err := DecodeRecord(r.op.Buf[r.skip:])
+	rec, version, n, err := DecodeRecord(r.op.Buf[r.skip:], r.addr.Place())
 	switch {
 	case err != nil:
 		t.counts.readCRC.Add(1)

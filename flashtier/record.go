@@ -1,6 +1,10 @@
 package flashtier
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/klauspost/crc32"
+)
 
 // Record is an item as it lies in a page.
 type Record struct {
@@ -30,9 +34,21 @@ func recordLen(keyLen, valLen int) int64 { return frameSize + int64(keyLen) + in
 // padded is the length in bytes of a frame of length n with its padding.
 func padded(n int64) int64 { return alignUp(n, unit) }
 
+// frameSum is the checksum of frame b, which lies at place. The place goes in so
+// that a sound frame that a device wrote to, or read from, the wrong place is not
+// taken for the one that should be there.
+func frameSum(b []byte, place uint64) uint32 {
+	crc := ^uint32(0)
+	for range 8 { // by hand, because bytes on the stack would escape to the heap
+		crc = castagnoli[byte(crc)^byte(place)] ^ crc>>8
+		place >>= 8
+	}
+	return crc32.Update(^crc, castagnoli, b[4:])
+}
+
 // seal writes f's header to b, of which the first f.length bytes are otherwise
-// complete, and zeroes the padding after them.
-func (f *frame) seal(b []byte) {
+// complete and will lie at place, and zeroes the padding after them.
+func (f *frame) seal(b []byte, place uint64) {
 	le.PutUint32(b[4:], f.length)
 	le.PutUint32(b[8:], f.version)
 	le.PutUint32(b[12:], f.exptime)
@@ -40,12 +56,12 @@ func (f *frame) seal(b []byte) {
 	le.PutUint32(b[24:], f.flags)
 	b[28], b[29], b[30], b[31] = f.keyLen, f.kind, f.state, 0
 	clear(b[f.length:padded(int64(f.length))])
-	le.PutUint32(b, checksum(b[4:f.length]))
+	le.PutUint32(b, frameSum(b[:f.length], place))
 }
 
-// decodeFrame reads the frame that b begins with. Nothing of it is believed
-// before its CRC holds but its length, and that only within b.
-func decodeFrame(b []byte) (frame, error) {
+// decodeFrame reads the frame at place, which b begins with. Nothing of it is
+// believed before its CRC holds but its length, and that only within b.
+func decodeFrame(b []byte, place uint64) (frame, error) {
 	if len(b) < frameSize {
 		return frame{}, ErrTorn
 	}
@@ -67,7 +83,7 @@ func decodeFrame(b []byte) (frame, error) {
 		return frame{}, ErrCRC
 	case int64(f.length) > int64(len(b)):
 		return frame{}, ErrTorn
-	case checksum(b[4:f.length]) != le.Uint32(b):
+	case frameSum(b[:f.length], place) != le.Uint32(b):
 		return frame{}, ErrCRC
 	}
 	return f, f.check()
@@ -101,10 +117,11 @@ func (f *frame) record(b []byte) Record {
 	}
 }
 
-// DecodeRecord reads the record frame that b begins with, and gives the page
-// version it was written for and its length, padding included.
-func DecodeRecord(b []byte) (rec Record, version uint32, n int, err error) {
-	f, err := decodeFrame(b)
+// DecodeRecord reads the record frame at place, in units of the tier, which b
+// begins with. It gives the page version the record was written for and its
+// length, padding included.
+func DecodeRecord(b []byte, place uint64) (rec Record, version uint32, n int, err error) {
+	f, err := decodeFrame(b, place)
 	if err != nil {
 		return Record{}, 0, 0, err
 	}
@@ -121,9 +138,9 @@ type IndexEntry struct {
 	Exptime uint32 // unix seconds, 0 never
 }
 
-// encodeIndex writes the index frame of entries to b and returns its length,
-// padding included.
-func encodeIndex(b []byte, version uint32, entries []IndexEntry) int64 {
+// encodeIndex writes the index frame of entries, which will lie at place, to b
+// and returns its length.
+func encodeIndex(b []byte, place uint64, version uint32, entries []IndexEntry) int64 {
 	n := indexLen(len(entries))
 	for i, e := range entries {
 		at := b[frameSize+i*entrySize:]
@@ -132,7 +149,7 @@ func encodeIndex(b []byte, version uint32, entries []IndexEntry) int64 {
 		le.PutUint32(at[12:], e.Exptime)
 	}
 	f := frame{length: uint32(n), version: version, kind: kindIndex}
-	f.seal(b)
+	f.seal(b, place)
 	return n
 }
 
@@ -143,9 +160,10 @@ type Index struct {
 }
 
 // DecodeIndex reads the index frame that b begins with, of extent e in a life of
-// its page. Entries are sure to lie in the extent, one after the other.
-func DecodeIndex(b []byte, version uint32, e Extent) (Index, error) {
-	f, err := decodeFrame(b)
+// a page whose first byte is at base, in units of the tier. Entries are sure to
+// lie in the extent, one after the other.
+func DecodeIndex(b []byte, base uint64, version uint32, e Extent) (Index, error) {
+	f, err := decodeFrame(b, base+uint64(e.Index)/unit)
 	switch {
 	case err != nil:
 		return Index{}, err

@@ -106,7 +106,7 @@ func (s *Scanner) nextSealed() bool {
 // after is where the record after s.at begins, as the index of e has it; without
 // a sound index, e is given up.
 func (s *Scanner) after(e Extent) int64 {
-	x, err := DecodeIndex(s.image[e.Index:s.end], s.header.Version, e)
+	x, err := DecodeIndex(s.image[e.Index:s.end], s.base(), s.header.Version, e)
 	if err != nil {
 		return int64(e.Index)
 	}
@@ -139,10 +139,14 @@ func (s *Scanner) nextUnsealed() bool {
 	return false
 }
 
-// frame decodes the frame that b begins with, and checks that it is of this life
+// base is the place of the page's first byte, place that of s.at.
+func (s *Scanner) base() uint64  { return uint64(s.header.ID) * uint64(s.header.Size) / unit }
+func (s *Scanner) place() uint64 { return s.base() + uint64(s.at)/unit }
+
+// frame decodes the frame at s.at, which b begins with, and checks that it is of this life
 // of the page.
 func (s *Scanner) frame(b []byte) (frame, error) {
-	f, err := decodeFrame(b)
+	f, err := decodeFrame(b, s.place())
 	if err == nil && f.version != s.header.Version {
 		err = ErrVersion
 	}
@@ -153,8 +157,7 @@ func (s *Scanner) frame(b []byte) (frame, error) {
 func (s *Scanner) take(f frame) {
 	s.rec = f.record(s.image[s.at:])
 	size := padded(int64(f.length))
-	place := (int64(s.header.ID)*s.header.Size + s.at) / unit
-	s.rec.Addr = NewAddr(uint64(place), ClassFor(int(size)))
+	s.rec.Addr = NewAddr(s.place(), ClassFor(int(size)))
 	s.at += size
 }
 

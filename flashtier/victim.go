@@ -73,7 +73,7 @@ func (t *Tier) extentEntries(p *page, e Extent, fn func(hash uint64, a Addr)) er
 	defer unmap(mem)
 	version := p.version.Load()
 	if b, err := t.readBlocks(p, mem, int64(e.Index), e.End()); err == nil {
-		if x, err := DecodeIndex(b, version, e); err == nil {
+		if x, err := DecodeIndex(b, t.base(p.id), version, e); err == nil {
 			for i := range x.Len() {
 				entry := x.Entry(i)
 				fn(entry.Hash, t.addr(p.id, int64(entry.Unit)*unit, x.Size(i)))
@@ -96,14 +96,15 @@ func (t *Tier) extentEntries(p *page, e Extent, fn func(hash uint64, a Addr)) er
 func (t *Tier) scanEntries(p *page, e Extent, b []byte, version uint32, fn func(hash uint64, a Addr)) error {
 	at := 0
 	for range e.Count {
-		rec, v, n, err := DecodeRecord(b[at:])
+		off := int64(e.Start) + int64(at)
+		rec, v, n, err := DecodeRecord(b[at:], t.base(p.id)+uint64(off)/unit)
 		if err != nil {
 			return err
 		}
 		if v != version {
 			return ErrVersion
 		}
-		fn(t.opt.Hash(rec.Key), t.addr(p.id, int64(e.Start)+int64(at), n))
+		fn(t.opt.Hash(rec.Key), t.addr(p.id, off, n))
 		at += n
 		if at > len(b) {
 			return ErrTorn

@@ -1,0 +1,334 @@
+package flashtier
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/hearthcache/hearth/ioq"
+	"github.com/hearthcache/hearth/ioq/ioqtest"
+)
+
+// slots stands for the cache's index: what each of a few keys points at.
+type slots struct {
+	mu    sync.Mutex
+	items map[int]item
+}
+
+func (s *slots) put(n int, it item) (old item, had bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, had = s.items[n]
+	s.items[n] = it
+	return old, had
+}
+
+func (s *slots) get(n int) (item, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	it, ok := s.items[n]
+	return it, ok
+}
+
+// drop removes those of items that point at a.
+func (s *slots) drop(a Addr, hash uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for n, it := range s.items {
+		if it.addr == a && testHash(it.key) == hash {
+			delete(s.items, n)
+			return
+		}
+	}
+}
+
+// TestConcurrent lets a writer, readers and a reclaimer at a small tier, with
+// nothing failing: what a slot points at is read as it was written, or has been
+// reclaimed meanwhile. There must be no other miss.
+func TestConcurrent(t *testing.T) {
+	for _, direct := range []bool{false, true} {
+		disk := ioqtest.NewDisk(t, ioqtest.DiskOptions{Direct: direct})
+		o := testOptions(t, disk, 4)
+		o.PageFaults = 1 << 20 // see Finish: reads of a reused page are taken for faults
+		tier := open(t, o)
+		index := &slots{items: map[int]item{}}
+		var stop atomic.Bool
+		var hits atomic.Int64
+		var readers sync.WaitGroup
+		for range 3 {
+			rng := seeded(t)
+			readers.Go(func() {
+				for !stop.Load() {
+					readSlot(t, tier, index, rng.IntN(200), &hits)
+				}
+			})
+		}
+		churn(t, tier, index, 3000)
+		stop.Store(true)
+		readers.Wait()
+		if s := tier.Stats(); hits.Load() == 0 || s.PageReclaims == 0 || s.ReadIO != 0 {
+			t.Errorf("%d hits, stats %+v", hits.Load(), s)
+		}
+	}
+}
+
+// readSlot reads what slot n points at, if it does.
+func readSlot(t *testing.T, tier *Tier, index *slots, n int, hits *atomic.Int64) {
+	it, ok := index.get(n)
+	if !ok {
+		return
+	}
+	r, err := tier.StartRead(it.addr, nil, 0)
+	if err == nil {
+		defer r.Release()
+		var rec Record
+		if rec, err = r.Finish(it.key); err == nil {
+			check(t, it, rec)
+			hits.Add(1)
+			return
+		}
+	}
+	if now, ok := index.get(n); ok && now.addr == it.addr && !errors.Is(err, ErrBusy) {
+		if p, _, _ := tier.locate(it.addr); p.is() != PageDraining {
+			t.Errorf("slot %d at %v, still there: %v", n, it.addr, err)
+		}
+	}
+}
+
+// churn writes items over and over, and reclaims from a goroutine of its own
+// whenever there is no page.
+func churn(t *testing.T, tier *Tier, index *slots, count int) {
+	w := tier.NewWriter(BucketDefault)
+	rng := seeded(t)
+	var batch []item
+	var numbers []int
+	settle := func() {
+		if err := flush(w, nil); err != nil {
+			t.Errorf("write: %v", err)
+		}
+		for i, it := range batch {
+			if old, had := index.put(numbers[i], it); had {
+				tier.Dead(old.addr)
+			}
+		}
+		batch, numbers = batch[:0], numbers[:0]
+	}
+	for i := 0; i < count; {
+		n := rng.IntN(200)
+		it := newItem(n, 5000+rng.IntN(5000))
+		switch err := put(w, &it); {
+		case err == nil:
+			batch, numbers = append(batch, it), append(numbers, n)
+			i++
+		case errors.Is(err, ErrBufferFull):
+			settle()
+		case errors.Is(err, ErrNoPage):
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				reclaimSlots(t, tier, index)
+			}()
+			<-done
+		default:
+			t.Errorf("write: %v", err)
+			return
+		}
+	}
+	settle()
+}
+
+func reclaimSlots(t *testing.T, tier *Tier, index *slots) {
+	id, ok := tier.Victim()
+	if !ok {
+		t.Error("no page and no victim")
+		return
+	}
+	if err := tier.Entries(id, func(hash uint64, a Addr) { index.drop(a, hash) }); err != nil {
+		t.Error(err)
+	}
+	tier.Free(id)
+}
+
+// TestFaultsRetireOnce lets many readers meet faults of one page at once.
+func TestFaultsRetireOnce(t *testing.T) {
+	tier, disk := newTier(t, 3, ioqtest.DiskOptions{})
+	items := fillAll(t, tier, tier.NewWriter(BucketDefault), disk, 0)
+	for _, it := range items[:50] {
+		_, off, _ := tier.locate(it.addr)
+		disk.FlipBit(tier.path(0), off+60, 3)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for _, it := range items[:50] {
+				if err := get(t, tier, nil, it); !errors.Is(err, ErrCRC) && !errors.Is(err, ErrGone) {
+					t.Errorf("%v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if s := tier.Stats(); s.PagesRetired != 1 || s.PagesCondemned != 1 {
+		t.Errorf("stats %+v", s)
+	}
+}
+
+// TestReadAllocatesNothing covers StartRead to Release on a real queue.
+func TestReadAllocatesNothing(t *testing.T) {
+	for _, engine := range []string{"pread", "pread+direct", "uring+direct"} {
+		tier := open(t, testOptions(t, realQueue(t, engine), 2))
+		items := mustFill(t, tier.NewWriter(BucketDefault), nil, 0, 20, 1000)
+		i := 0
+		allocs := testing.AllocsPerRun(200, func() {
+			if err := get(t, tier, nil, items[i%len(items)]); err != nil {
+				t.Fatal(err)
+			}
+			i++
+		})
+		if allocs != 0 {
+			t.Errorf("%s: %v allocations a read", engine, allocs)
+		}
+	}
+}
+
+// TestCommitAllocatesNothing covers Reserve to Release of the write path.
+func TestCommitAllocatesNothing(t *testing.T) {
+	tier := open(t, testOptions(t, realQueue(t, "pread"), 8))
+	w := tier.NewWriter(BucketDefault)
+	it := newItem(1, 1000)
+	write := func() {
+		for range 50 {
+			if err := put(w, &it); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := flush(w, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 * tier.opt.Buffers {
+		write()
+	}
+	before := tier.Stats().PageAllocs
+	if allocs := testing.AllocsPerRun(3, write); allocs > 2 && tier.Stats().PageAllocs == before {
+		t.Errorf("%v allocations for 50 records", allocs)
+	}
+}
+
+// TestReadBuffers checks the bound on read buffers: reads over it are refused,
+// and memory goes from sizes that are idle to those that are wanted.
+func TestReadBuffers(t *testing.T) {
+	disk := ioqtest.NewDisk(t, ioqtest.DiskOptions{Manual: true})
+	o := testOptions(t, disk, 2)
+	o.ReadBytes = 1
+	tier := open(t, o)
+	limit := tier.opt.ReadBytes
+	w := tier.NewWriter(BucketDefault)
+	small := mustFill(t, w, disk, 0, 1, 100)[0]
+	large := mustFill(t, w, disk, 1, 1, testBuffer/2)[0]
+	var reads []*Read
+	startAll := func(it item) int {
+		for {
+			r, err := tier.StartRead(it.addr, nil, 0)
+			if errors.Is(err, ErrBusy) {
+				return len(reads)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			reads = append(reads, r)
+		}
+	}
+	releaseAll := func(it item) {
+		disk.Drain()
+		for _, r := range reads {
+			rec, err := r.Finish(it.key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			check(t, it, rec)
+			r.Release()
+		}
+		reads = nil
+	}
+	for _, step := range []struct {
+		it   item
+		want int64
+	}{
+		{small, limit / blockSize},
+		{large, limit / testBuffer},
+		{small, limit / testBuffer}, // idle large ones serve as well
+	} {
+		if n := startAll(step.it); int64(n) != step.want {
+			t.Errorf("%d reads of %d bytes at once, want %d", n, len(step.it.value), step.want)
+		}
+		if s := tier.Stats(); s.ReadBufferBytes > limit || s.ReadBusy == 0 {
+			t.Errorf("stats %+v", s)
+		}
+		releaseAll(step.it)
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	for _, engine := range []string{"pread", "uring+direct"} {
+		b.Run(engine, func(b *testing.B) {
+			q, err := ioq.New(ioq.Options{Engine: engine, Dir: b.TempDir()})
+			if err != nil {
+				b.Skip(err)
+			}
+			defer q.Close()
+			tier := open(b, testOptions(b, q, 8))
+			items := mustFill(b, tier.NewWriter(BucketDefault), nil, 0, 4000, 1000)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				it := &items[i*7%len(items)]
+				r, err := tier.StartRead(it.addr, nil, 0)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := r.Finish(it.key); err != nil {
+					b.Fatal(err)
+				}
+				r.Release()
+			}
+			if err := tier.Close(); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}
+
+func BenchmarkCommit(b *testing.B) {
+	q, err := ioq.New(ioq.Options{Engine: "pread", Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer q.Close()
+	tier := open(b, testOptions(b, q, 8))
+	w := tier.NewWriter(BucketDefault)
+	it := newItem(1, 1000)
+	b.SetBytes(1000)
+	b.ReportAllocs()
+	for b.Loop() {
+		for {
+			err := put(w, &it)
+			if err == nil {
+				break
+			}
+			if errors.Is(err, ErrBufferFull) {
+				err = flush(w, nil)
+			} else if errors.Is(err, ErrNoPage) {
+				id, _ := tier.Victim()
+				tier.Free(id)
+				err = nil
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	if err := tier.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
