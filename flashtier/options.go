@@ -28,9 +28,9 @@ type Options struct {
 	// ReadBytes bounds the memory of read buffers, in use and idle. Default 32
 	// MiB; raised to what the longest record needs.
 	ReadBytes int64
-	// PageFaults is how many faults a page may have before it is retired: at
-	// once when a read brings the last of them, at its next reclaim when a
-	// write does. Default 8.
+	// PageFaults is how many faults, without a life of the page between them
+	// that had none, retire a page: at once when a read brings the last of
+	// them, at its next reclaim when a write does. Default 8.
 	PageFaults int
 	// DevicePages is how many pages in a row must fail to be written for the
 	// device to be out. Default 4.

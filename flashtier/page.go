@@ -51,13 +51,14 @@ type page struct {
 	version atomic.Uint32 // of the present life, or of the last one; 0 never used
 	end     atomic.Int64  // where what can be read ends, bytes
 	file    ioq.File      // nil until first used in this run; kept after
-	faults  atomic.Int32  // of reads and writes, over all lives
+	faults  atomic.Int32  // of reads and writes, since the last life without any
 	objects atomic.Int64  // records written and not dead
 	bytes   atomic.Int64  // the same, in bytes of their classes
 
 	// Under Tier.mu.
 	bucket   uint8
 	created  uint32
+	before   int32    // faults when the present life began
 	lastExp  uint32   // when the last record expires; never is the greatest
 	extents  []Extent // written, in the order of the page
 	records  uint64   // in extents
@@ -128,7 +129,7 @@ func (t *Tier) openPage(bucket uint8) (*page, error) {
 	p.bucket, p.created, p.lastExp = bucket, now, 0
 	p.extents, p.records, p.begun = p.extents[:0], 0, 0
 	p.closed, p.failed, p.headless = false, false, false
-	p.next = 0
+	p.next, p.before = 0, p.faults.Load()
 	p.version.Store(version)
 	p.become(PageOpen)
 	t.mu.Unlock()

@@ -64,7 +64,7 @@ func TestConcurrent(t *testing.T) {
 				}
 			})
 		}
-		churn(t, tier, index, 3000)
+		churn(t, tier, index, 1500)
 		stop.Store(true)
 		readers.Wait()
 		if s := tier.Stats(); hits.Load() == 0 || s.PageReclaims == 0 || s.ReadIO != 0 {
@@ -267,6 +267,17 @@ func TestReadBuffers(t *testing.T) {
 			t.Errorf("stats %+v", s)
 		}
 		releaseAll(step.it)
+	}
+}
+
+func TestReadClasses(t *testing.T) {
+	if c := readClass(MaxPageSize); c != readClasses-1 || readClassSize(c) != MaxPageSize {
+		t.Errorf("a page is of class %d, %d bytes", c, readClassSize(c))
+	}
+	for _, n := range []int64{1, blockSize, blockSize + 1, 3 * blockSize, 1 << 20, 1<<20 + 1} {
+		if c := readClass(n); readClassSize(c) < n || c > 0 && readClassSize(c-1) >= n {
+			t.Errorf("%d bytes are of class %d, %d bytes", n, c, readClassSize(c))
+		}
 	}
 }
 

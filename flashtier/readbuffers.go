@@ -6,10 +6,10 @@ import (
 	"sync/atomic"
 )
 
-// Read buffers come in powers of two from one block to what the longest record
-// needs in direct mode.
+// Read buffers come in powers of two from one block to a whole page, which is
+// what an address with a wrong class may ask for.
 const (
-	readClasses  = 18
+	readClasses  = 19
 	smallestRead = blockSize
 )
 

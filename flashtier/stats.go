@@ -113,7 +113,7 @@ type PageStat struct {
 	Bucket  uint8
 	Objects int64 // live records
 	Bytes   int64 // the same, in bytes of their classes
-	Faults  int   // over all lives in this run
+	Faults  int   // since its last life without any
 }
 
 // Pages gives the state of every page, in the order of their ids.

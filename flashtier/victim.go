@@ -160,6 +160,9 @@ func (t *Tier) freeLocked(p *page) {
 		p.become(PageRetired)
 		return
 	}
+	if p.faults.Load() == p.before {
+		p.faults.Store(0) // a life without faults: the old ones were no habit
+	}
 	p.become(PageFree)
 	t.free = append(t.free, p.id)
 }
