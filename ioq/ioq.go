@@ -24,7 +24,7 @@
 //
 // op.go is the life of an operation, queue.go what all engines share: Submit,
 // completion, Close. The engines are pool.go (goroutines with pread and pwrite)
-// and uring_linux.go (one thread that owns an io_uring; ring_linux.go is the
+// and uring_linux.go (one goroutine that owns an io_uring; ring_linux.go is the
 // memory it shares with the kernel). nowait.go serves reads from the page cache
 // within Submit, before either engine. probe.go chooses.
 package ioq

@@ -20,8 +20,10 @@ type pool struct {
 	stopped bool
 }
 
-func newPool(q *queue, threads int) *pool {
-	p := &pool{q: q, move: transfer}
+func newPool(q *queue, threads int) *pool { return startPool(q, threads, transfer) }
+
+func startPool(q *queue, threads int, move func(op *Op, direct bool) error) *pool {
+	p := &pool{q: q, move: move}
 	p.wake.L = &p.mu
 	for range threads {
 		p.workers.Go(p.work)

@@ -19,7 +19,7 @@ type Options struct {
 	// the probes of "auto" and of the direct engines. Default: the current one.
 	Dir string
 	// Threads is the number of pread workers, at most Depth. Default 16. The
-	// ring has one thread and ignores it.
+	// ring has one goroutine and ignores it.
 	Threads int
 	// Depth is how many operations may be with the kernel at a time, 1 to
 	// 4096. Default 128.

@@ -13,19 +13,16 @@ import (
 // The part of linux/io_uring.h that is used here. The structs are the kernel's
 // ABI: their sizes are asserted below.
 const (
-	ringSetupClamp        = 1 << 4
-	ringSetupSingleIssuer = 1 << 12
-	ringSetupDeferTaskrun = 1 << 13
-	ringFeatSingleMmap    = 1 << 0
-	ringFeatNoDrop        = 1 << 1
-	ringFeatRWCurPos      = 1 << 3 // came with IORING_OP_READ and WRITE
-	ringEnterGetEvents    = 1 << 0
-	ringOpFsync           = 3
-	ringOpRead            = 22
-	ringOpWrite           = 23
-	ringFsyncDatasync     = 1 << 0
-	ringSqeAsync          = 1 << 4
-	ringOffSqes           = 0x10000000
+	ringFeatSingleMmap = 1 << 0
+	ringFeatNoDrop     = 1 << 1
+	ringFeatRWCurPos   = 1 << 3 // came with IORING_OP_READ and WRITE
+	ringEnterGetEvents = 1 << 0
+	ringOpFsync        = 3
+	ringOpRead         = 22
+	ringOpWrite        = 23
+	ringFsyncDatasync  = 1 << 0
+	ringSqeAsync       = 1 << 4
+	ringOffSqes        = 0x10000000
 )
 
 type ringSqe struct {
@@ -68,8 +65,8 @@ var (
 	_ = [1]struct{}{}[120-unsafe.Sizeof(ringParams{})]
 )
 
-// ring is the memory shared with the kernel. Only the thread that made it may
-// use it. Ordering: the kernel reads entries up to sqTail and we write them
+// ring is the memory shared with the kernel. One goroutine at a time may use it.
+// Ordering: the kernel reads entries up to sqTail and we write them
 // before we store it; we read completions up to cqTail after we load it, and
 // store cqHead after we have read them. Go's atomics are at least the
 // acquire and release that the ABI asks for.
@@ -89,14 +86,8 @@ type ring struct {
 // cannot overflow.
 func newRing(entries int) (*ring, error) {
 	n := uint32(1) << bits.Len32(uint32(entries-1))
-	// One issuer, and completions run when that thread asks for them: no
-	// interrupts of its work. Kernels before 6.1 refuse the flags.
-	p := ringParams{flags: ringSetupClamp | ringSetupSingleIssuer | ringSetupDeferTaskrun}
+	var p ringParams
 	fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(n), uintptr(unsafe.Pointer(&p)), 0)
-	if errno == unix.EINVAL {
-		p = ringParams{flags: ringSetupClamp}
-		fd, _, errno = unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(n), uintptr(unsafe.Pointer(&p)), 0)
-	}
 	if errno != 0 {
 		return nil, os.NewSyscallError("io_uring_setup", errno)
 	}

@@ -10,10 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// uring is the engine of one io_uring owned by one goroutine locked to its
-// thread. Submitters push onto a stack without a lock; while the owner is at
-// work it finds them there, many at a time, and only when it sleeps in the
-// kernel is it woken, by an eventfd that the ring itself reads.
+// uring is the engine of one io_uring owned by one goroutine. Submitters push
+// onto a stack without a lock; while the owner is at work it finds them there,
+// many at a time, and only when it sleeps in the kernel is it woken, by an
+// eventfd that the ring itself reads.
+//
+// The owner is not locked to a thread. Locked, each read woke two threads; free,
+// it yields after completing, the readers go on in its place, and what they
+// submit next is in the inbox when it comes back: a third less time for a lone
+// read, a quarter to a third less CPU under load. So the ring is made without
+// the kernel's single-issuer modes.
 type uring struct {
 	q      *queue
 	inbox  atomic.Pointer[Op] // last in first, through Op.next
@@ -46,12 +52,12 @@ func newUring(q *queue, depth int) (*uring, error) {
 	for i := range depth {
 		u.free = append(u.free, uint32(depth-1-i))
 	}
-	started := make(chan error)
-	go u.own(started)
-	if err := <-started; err != nil {
+	// One place more than operations, for the read of the eventfd.
+	if u.ring, err = newRing(depth + 1); err != nil {
 		unix.Close(event)
 		return nil, err
 	}
+	go u.own()
 	return u, nil
 }
 
@@ -92,20 +98,10 @@ func (u *uring) stop() {
 	unix.Close(u.event)
 }
 
-// own is the owner's goroutine. The ring is made here, as only the thread that
-// made it may submit to it.
-func (u *uring) own(started chan<- error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	// One place more than operations, for the read of the eventfd.
-	r, err := newRing(len(u.slots) + 1)
-	started <- err
-	if err != nil {
-		return
-	}
-	u.ring = r
+// own is the owner's goroutine.
+func (u *uring) own() {
 	defer close(u.ended)
-	defer r.close()
+	defer u.ring.close()
 	u.listen()
 	for u.step() {
 	}
@@ -130,11 +126,20 @@ func (u *uring) step() bool {
 		panic("ioq: " + err.Error()) // only a bug of ours can cause it
 	}
 	u.asleep.Store(false)
+	if u.reap() {
+		runtime.Gosched() // to the readers just woken; see uring
+	}
+	return true
+}
+
+// reap completes all that the kernel is done with.
+func (u *uring) reap() (some bool) {
 	for {
 		userData, res, ok := u.ring.completion()
 		if !ok {
-			return true
+			return some
 		}
+		some = true
 		u.completed(userData, res)
 	}
 }
@@ -208,7 +213,8 @@ func (u *uring) completed(userData uint64, res int32) {
 	u.free = append(u.free, slot)
 	var err error
 	switch {
-	case res == -int32(unix.EAGAIN) || res == -int32(unix.EINTR):
+	case res == -int32(unix.EAGAIN) || res == -int32(unix.EINTR) || res == -int32(unix.ECANCELED):
+		// The last is what a request gets whose submitting thread has ended.
 		op.sys.again = true
 		u.waiting.pushFront(op)
 		return

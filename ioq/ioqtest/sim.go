@@ -29,7 +29,8 @@ type DiskOptions struct {
 	// Otherwise a goroutine completes them in a seeded order, and some reads
 	// are done within Submit.
 	Manual bool
-	// MaxDelay bounds a seeded wait before each completion. Default: none.
+	// MaxDelay bounds a seeded wait before one in eight completions. Default:
+	// none.
 	MaxDelay time.Duration
 }
 
@@ -308,7 +309,7 @@ func (d *Disk) run() {
 			d.changed.Wait()
 			continue
 		}
-		if d.opts.MaxDelay > 0 {
+		if d.opts.MaxDelay > 0 && d.rng.IntN(8) == 0 {
 			wait := time.Duration(d.rng.Int64N(int64(d.opts.MaxDelay)))
 			d.mu.Unlock()
 			time.Sleep(wait)
