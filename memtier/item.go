@@ -56,6 +56,10 @@ const (
 	Changed                  // the slot is no longer at the Loc given
 )
 
+// crowded is for inside: a table has no place for a slot though the limit is
+// not reached.
+const crowded Status = 0xff
+
 var statusNames = [...]string{"miss", "hit", "on flash", "expired", "stored", "not stored",
 	"exists", "not found", "no room", "not numeric", "too large", "deleted", "changed"}
 

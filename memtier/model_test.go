@@ -56,6 +56,7 @@ type model struct {
 	r       *rand.Rand
 	tier    *Tier
 	keys    int
+	typical int
 	longest int
 	now     uint32
 	cas     uint64
@@ -63,6 +64,8 @@ type model struct {
 	flash   map[Loc]flashRecord
 	next    uint64 // flash address
 	noFlash bool
+	steps   int // of a thousand ops, those that empty a segment
+	flushes bool
 	buf     []byte
 	ops     int
 	hits    [16]int
@@ -79,7 +82,7 @@ func (m *model) key() []byte {
 }
 
 func (m *model) value() []byte {
-	n := m.r.IntN(200)
+	n := m.r.IntN(m.typical)
 	switch m.r.IntN(40) {
 	case 0:
 		n = m.r.IntN(m.longest)
@@ -438,13 +441,13 @@ func (m *model) op() {
 		m.touch()
 	case n < 900:
 		m.del()
-	case n < 930:
-		m.step(false)
-	case n < 935:
+	case n < 901:
 		m.reclaim()
-	case n < 980:
+	case n < 940:
 		m.now += uint32(m.r.IntN(2))
-	case n == 999 && m.r.IntN(20) == 0:
+	case n < 940+m.steps:
+		m.step(false)
+	case n == 999 && m.flushes && m.r.IntN(20) == 0:
 		m.tier.FlushAll()
 		clear(m.want)
 		clear(m.flash)
@@ -477,21 +480,23 @@ func (m *model) verify() {
 
 func TestModel(t *testing.T) {
 	for _, c := range []struct {
-		name          string
-		limit         int64
-		keys, longest int
-		noFlash       bool
+		name string
+		o    Options
+		m    model
 	}{
-		{"small", 8 << 20, 500, 2000, false},
-		{"tight", 8 << 20, 30000, 5000, false},
-		{"large", 16 << 20, 2000, 1 << 20, false},
-		{"no flash", 8 << 20, 30000, 60000, true},
+		{"small", Options{Limit: 8 << 20}, model{keys: 500, typical: 200, longest: 2000, steps: 30, flushes: true}},
+		{"tight", Options{Limit: 8 << 20}, model{keys: 20000, typical: 2000, longest: 5000}},
+		{"stepping", Options{Limit: 8 << 20}, model{keys: 30000, typical: 200, longest: 5000, steps: 10}},
+		{"large", Options{Limit: 16 << 20}, model{keys: 2000, typical: 10000, longest: 1 << 20}},
+		{"no flash", Options{Limit: 8 << 20}, model{keys: 30000, typical: 2000, longest: 60000, noFlash: true}},
+		{"huge pages", Options{Limit: 192 << 20}, model{keys: 3000, typical: 50000, longest: 1 << 20, steps: 1, flushes: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			seed := newSeed(t)
-			m := &model{t: t, r: rand.New(rand.NewPCG(seed, 1)), keys: c.keys, longest: c.longest, noFlash: c.noFlash,
-				tier: newTier(t, Options{Limit: c.limit, Seed: seed}), now: 1000,
-				want: map[string]*entry{}, flash: map[Loc]flashRecord{}, buf: make([]byte, 0, 2<<20)}
+			c.o.Seed = seed
+			m := c.m
+			m.t, m.r, m.tier, m.now = t, rand.New(rand.NewPCG(seed, 1)), newTier(t, c.o), 1000
+			m.want, m.flash, m.buf = map[string]*entry{}, map[Loc]flashRecord{}, make([]byte, 0, 2<<20)
 			n := 100000
 			if testing.Short() {
 				n = 20000
@@ -500,7 +505,7 @@ func TestModel(t *testing.T) {
 				m.op()
 			}
 			m.verify()
-			t.Logf("%d ops, outcomes %v, %+v", m.ops, m.hits, m.tier.Stats())
+			t.Logf("outcomes %v, %+v", m.hits, m.tier.Stats())
 		})
 	}
 }

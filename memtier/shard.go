@@ -118,7 +118,8 @@ func (t *Tier) findLocked(s *shard, h uint64) *slot {
 
 // insertLocked finds an empty slot for a hash that the locked shard does not
 // have. When the index may not grow any more, it evicts one; out then is the
-// flash item that went, if it was one. It returns nil when there is no room now.
+// flash item that went, if it was one. It returns nil when the table has to grow
+// first.
 func (t *Tier) insertLocked(s *shard, h uint64, now uint32, out *Item) *slot {
 	tag := tagOf(h)
 	p := s.tab.place(t.index.base, tag)

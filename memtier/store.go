@@ -61,9 +61,13 @@ func (t *Tier) Store(w *Write, now uint32) Status {
 			return st
 		}
 	}
-	s := t.lockRoomy(w.Hash)
-	st := t.storeLocked(s, w, staged, now)
-	s.mu.Unlock()
+	st := t.tryStore(w, staged, now)
+	if st == crowded {
+		st = t.tryStore(w, staged, now)
+	}
+	if st == crowded {
+		st = NoRoom
+	}
 	if staged != 0 {
 		t.segs.done(staged)
 		if st != Stored {
@@ -87,6 +91,13 @@ func (t *Tier) stage(w *Write, units uint64, now uint32) (Loc, Status) {
 	r.init(w.Key, len(w.Value), units)
 	copy(r.value(), w.Value)
 	return l, Stored
+}
+
+// tryStore may answer crowded once, for a table that then grows.
+func (t *Tier) tryStore(w *Write, staged Loc, now uint32) Status {
+	s := t.lockRoomy(w.Hash)
+	defer s.mu.Unlock()
+	return t.storeLocked(s, w, staged, now)
 }
 
 // lockRoomy locks the shard of a hash after making room in it, if it can.
@@ -172,7 +183,7 @@ func (t *Tier) applyLocked(s *shard, p *slot, old record, w *Write, u *update) S
 	if p == nil {
 		var lost Item
 		if p = t.insertLocked(s, w.Hash, u.now, &lost); p == nil {
-			return NoRoom
+			return crowded
 		}
 		w.displace(lost)
 	}
