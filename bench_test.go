@@ -3,6 +3,7 @@ package hearth
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 )
 
@@ -46,7 +47,9 @@ func BenchmarkSet(b *testing.B) {
 	}
 }
 
-func benchKey(dst []byte, i int) []byte { return fmt.Appendf(dst[:0], "key-%012d", i) }
+func benchKey(dst []byte, i int) []byte {
+	return strconv.AppendInt(append(dst[:0], "key-"...), 1e11+int64(i), 10)
+}
 
 func fill(b *testing.B, c *Cache, n, size int) {
 	b.Helper()

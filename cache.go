@@ -46,6 +46,8 @@ type Cache struct {
 	queue ioq.Queue
 	hot   bool // hot values are kept
 
+	buffers int64 // of Memory, what write and read buffers take
+
 	now     atomic.Uint32 // coarse clock, Unix seconds
 	cas     atomic.Uint64 // the last CAS given out
 	flushAt atomic.Uint32 // when a delayed FlushAll is due, 0 if none
@@ -81,7 +83,7 @@ func Open(dir string, opts Options) (*Cache, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("map memory: %w", err), c.closeFlash())
 	}
-	c.mem, c.hot = mem, hot > 0
+	c.mem, c.hot, c.buffers = mem, hot > 0, opts.Memory-limit
 	c.loops.Add(2)
 	go c.clockLoop()
 	go c.demoteLoop()
@@ -186,6 +188,16 @@ func (c *Cache) FlushAll(at uint32) {
 	}
 	c.flushAt.Store(0)
 	c.mem.FlushAll()
+}
+
+// SetMemory changes Options.Memory. What is over a lower limit goes as segments
+// are emptied; ErrOptions refuses less than Open would.
+func (c *Cache) SetMemory(bytes int64) error {
+	if bytes < smallestTier+c.buffers {
+		return fmt.Errorf("%w: Memory %d is too small", ErrOptions, bytes)
+	}
+	c.mem.SetLimit(bytes - c.buffers)
+	return nil
 }
 
 func (c *Cache) nextCAS() uint64 { return c.cas.Add(1) }

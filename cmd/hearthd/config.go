@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -85,7 +86,7 @@ func defaults() Config {
 		SocketMode:       0o700,
 		Backlog:          1024,
 		Connections:      1024,
-		Threads:          4,
+		Threads:          defaultLoops(),
 		RequestsPerEvent: 20,
 		Protocol:         "auto",
 		Memory:           64 * mebibyte,
@@ -96,6 +97,11 @@ func defaults() Config {
 		Reported:         reportedDefaults(),
 	}
 }
+
+// defaultLoops is one event loop for every two processors: the other one is
+// busy in the kernel's network code on its behalf. A second loop on two
+// processors only adds wake-ups, and costs more CPU a request than it gains.
+func defaultLoops() int { return min(max(runtime.NumCPU()/2, 1), 4) }
 
 // usageError is a command line that cannot be read, as opposed to a value that
 // cannot be worked with.

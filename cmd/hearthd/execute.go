@@ -12,6 +12,7 @@ import (
 type handler struct {
 	cache  *hearth.Cache
 	config *Config
+	stop   func() // has the server stop, and returns at once
 	stats  statistics
 }
 
@@ -89,6 +90,10 @@ func (h *handler) Do(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, s
 		return append(dst, protocol.OK...), nil
 	case protocol.OpStats:
 		return h.appendStats(r.Args, dst), nil
+	case protocol.OpCacheMemlimit:
+		return h.memlimit(r, dst), nil
+	case protocol.OpShutdown:
+		return h.shutdown(dst), nil
 	}
 	return append(dst, protocol.Error...), nil
 }
@@ -110,6 +115,9 @@ func (h *handler) change(c *server.Conn, r *protocol.Request, verb hearth.Verb, 
 	p := changes.Get().(*change)
 	p.Verb, p.Key, p.Value, p.Flags = verb, r.Key, r.Value, r.Flags
 	p.Exptime, p.Expect, p.Delta = h.exptime(r.Exptime), r.CAS, r.Delta
+	if h.config.NoCAS {
+		p.Expect = 0 // which no item has
+	}
 	if r.TooLarge {
 		return p.reply(p.Refuse(h.cache), dst), nil
 	}
@@ -155,6 +163,23 @@ func (h *handler) flushAll(r *protocol.Request, dst []byte) []byte {
 	}
 	h.cache.FlushAll(at)
 	return append(dst, protocol.OK...)
+}
+
+// memlimit changes -m of the running server.
+func (h *handler) memlimit(r *protocol.Request, dst []byte) []byte {
+	if r.Delta > maxMemory || h.cache.SetMemory(int64(r.Delta)*mebibyte) != nil {
+		return append(dst, "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n"...)
+	}
+	return append(dst, protocol.OK...)
+}
+
+// shutdown stops the server as a signal would.
+func (h *handler) shutdown(dst []byte) []byte {
+	if !h.config.AllowShutdown {
+		return append(dst, "ERROR: shutdown not enabled\r\n"...)
+	}
+	h.stop()
+	return dst
 }
 
 // maxRelative is the longest expiry time, in seconds, that is taken as counted

@@ -49,8 +49,10 @@ func run(c *Config) error {
 		return detach()
 	}
 	log := newLogger(os.Stderr, c.Verbosity)
-	stop, forget := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
+	told, forget := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
 	defer forget()
+	stopped, stop := context.WithCancel(told)
+	defer stop()
 	if err := dropRoot(c, log); err != nil {
 		return err
 	}
@@ -61,12 +63,13 @@ func run(c *Config) error {
 	if err != nil {
 		return err
 	}
-	err = serve(c, cache, stop, log)
+	err = serve(&handler{cache: cache, config: c, stop: stop, stats: statistics{started: time.Now()}}, stopped, log)
 	return errors.Join(err, cache.Close())
 }
 
-func serve(c *Config, cache *hearth.Cache, stop context.Context, log *slog.Logger) error {
-	h := &handler{cache: cache, config: c, stats: statistics{started: time.Now()}}
+// serve runs the connections until stopped is done, and then lets them finish.
+func serve(h *handler, stopped context.Context, log *slog.Logger) error {
+	c := h.config
 	s, err := server.New(h, server.Options{
 		Loops: c.Threads, MaxValue: c.MaxItem, MaxConns: c.Connections,
 		Requests: c.RequestsPerEvent, Backlog: c.Backlog, IdleTimeout: c.IdleTimeout,
@@ -81,7 +84,7 @@ func serve(c *Config, cache *hearth.Cache, stop context.Context, log *slog.Logge
 	}
 	if err == nil {
 		log.Info("ready", "version", version, "listen", fmt.Sprint(addrs), "memory", c.Memory, "pid", os.Getpid())
-		<-stop.Done()
+		<-stopped.Done()
 		log.Info("stopping")
 	}
 	if c.PidFile != "" {

@@ -51,7 +51,7 @@ var flags = []setting{
 		noEffect: "transparent huge pages are the kernel's to give, by /sys/kernel/mm/transparent_hugepage"},
 	{short: "D", name: "prefix-delimiter", arg: "C", help: "end of a key's prefix in stats detail", set: reportText("stat_key_prefix"),
 		noEffect: "stats detail is not in this version"},
-	{short: "t", name: "threads", arg: "N", help: "event loops (default 4)",
+	{short: "t", name: "threads", arg: "N", help: "event loops (default half the processors, 1 to 4)",
 		set: number(1, 1024, 1, func(c *Config) *int { return &c.Threads })},
 	{short: "R", name: "max-reqs-per-event", arg: "N", help: "requests served of one connection before the next has its turn (default 20)",
 		set: number(1, unlimited, 1, func(c *Config) *int { return &c.RequestsPerEvent })},
