@@ -20,6 +20,8 @@ func newBenchCommand() *cobra.Command {
 		newRunCommand(loadgen.Load, "Set every key once"),
 		newRunCommand(loadgen.Read, "Get keys that load or mixed has set"),
 		newRunCommand(loadgen.Mixed, "Get and set, and check that nothing stale is returned"),
+		newCompareCommand(),
+		newSuiteCommand(),
 	)
 	return cmd
 }
