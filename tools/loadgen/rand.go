@@ -6,6 +6,13 @@ import "math/bits"
 // evenly.
 const golden = 0x9e3779b97f4a7c15
 
+// Steps of golden, modulo 2^64.
+const (
+	golden2 = 2 * golden % (1 << 64)
+	golden3 = 3 * golden % (1 << 64)
+	golden4 = 4 * golden % (1 << 64)
+)
+
 // mix spreads x over 64 bits (the finaliser of splitmix64, a bijection).
 func mix(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9

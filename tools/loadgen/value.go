@@ -53,13 +53,17 @@ func (s *stream) fill(dst []byte, off int) {
 		dst, off = dst[n:], off+n
 	}
 	x := s.seed + uint64(off/8)*golden
-	for len(dst) >= 8 {
+	for len(dst) >= 32 { // four words at a time keep the CPU's multipliers busy
 		binary.LittleEndian.PutUint64(dst, wordAt(x))
-		x += golden
-		dst, off = dst[8:], off+8
+		binary.LittleEndian.PutUint64(dst[8:], wordAt(x+golden))
+		binary.LittleEndian.PutUint64(dst[16:], wordAt(x+golden2))
+		binary.LittleEndian.PutUint64(dst[24:], wordAt(x+golden3))
+		x += golden4
+		dst, off = dst[32:], off+32
 	}
-	if len(dst) > 0 {
-		s.fillWord(dst, off)
+	for len(dst) > 0 {
+		n := s.fillWord(dst, off)
+		dst, off = dst[n:], off+n
 	}
 }
 
@@ -80,15 +84,31 @@ func (s *stream) check(src []byte, off int) int {
 		}
 		src, off = src[n:], off+n
 	}
+	n := s.right(src, off)
+	return s.checkBytes(src[n:], off+n)
+}
+
+// right is how many bytes of src are right for certain, counted in steps of 32
+// and then 8. off is a multiple of 8, not 0.
+func (s *stream) right(src []byte, off int) (n int) {
+	whole := len(src)
 	x := s.seed + uint64(off/8)*golden
-	for len(src) >= 8 {
-		if binary.LittleEndian.Uint64(src) != wordAt(x) {
-			return s.checkBytes(src[:8], off)
+	for len(src) >= 32 {
+		differ := binary.LittleEndian.Uint64(src) ^ wordAt(x)
+		differ |= binary.LittleEndian.Uint64(src[8:]) ^ wordAt(x+golden)
+		differ |= binary.LittleEndian.Uint64(src[16:]) ^ wordAt(x+golden2)
+		differ |= binary.LittleEndian.Uint64(src[24:]) ^ wordAt(x+golden3)
+		if differ != 0 {
+			break
 		}
-		x += golden
-		src, off = src[8:], off+8
+		x += golden4
+		src = src[32:]
 	}
-	return s.checkBytes(src, off)
+	for len(src) >= 8 && binary.LittleEndian.Uint64(src) == wordAt(x) {
+		x += golden
+		src = src[8:]
+	}
+	return whole - len(src)
 }
 
 func (s *stream) checkBytes(src []byte, off int) int {
