@@ -198,7 +198,7 @@ func (s *storm) worker(seed uint64, ops int) {
 			s.tier.Touch(s.tier.Hash(s.name(k)), s.name(k), nil, 0, 1, false)
 		case n == 98:
 			s.emptyOne()
-		case seed%7 == 0 && i%10 == 0:
+		case i%200 == 0:
 			s.flushAll()
 		}
 	}

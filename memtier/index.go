@@ -23,8 +23,8 @@ const (
 // The index is the memory of all tables and the directory of shards.
 //
 // It starts with 128 shards of one page. A table grows by an eighth until it
-// would have more than 64 pages, then its shard splits in two. So no step ever
-// rehashes more than 16384 slots, whatever the size of the index; and as each
+// would have more than 32 pages, then its shard splits in two. So no step ever
+// rehashes more than 8192 slots, whatever the size of the index; and as each
 // shard has sizes of its own, they grow at different times.
 type index struct {
 	base unsafe.Pointer

@@ -24,9 +24,11 @@ func ParseNumber(v []byte) (uint64, bool) {
 	}
 	if neg {
 		n = -n
-		ok = int64(n) >= 0
+		if int64(n) < 0 {
+			return 0, false
+		}
 	}
-	return n, ok
+	return n, true
 }
 
 // parseDigits is false if the number is 2^64 or more.

@@ -22,7 +22,7 @@ const (
 	pageBytes   = 1 << pageShift
 	pageBuckets = pageBytes / 64
 	pageSlots   = pageBuckets * bucketSlots
-	maxPages    = 64
+	maxPages    = 32
 
 	// Of a hash, the low hashSpare bits are not kept, the next tagBits are the
 	// tag, and the rest choose the first shards. Later splits of shards take
