@@ -3,8 +3,11 @@ package main_test
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 )
@@ -43,6 +46,20 @@ var exceptions = map[string]exception{
 			"and takes what follows for commands",
 		allows: func(_, got []byte) bool { return badLength.Match(got) },
 	},
+	"future": {
+		why:    "a date past 2038 is to come: memcached cuts it to 32 bits, sign included",
+		allows: func(_, got []byte) bool { return oneValue.Match(got) },
+	},
+	"past": {
+		why:    "a number of seconds below zero is past, however far: memcached cuts it to 32 bits",
+		allows: func(_, got []byte) bool { return string(got) == "END\r\n" },
+	},
+	"zerobyte": {
+		why: "a value with a zero byte is no number: to memcached it ends there",
+		allows: func(_, got []byte) bool {
+			return string(got) == "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"
+		},
+	},
 	"inplace": {
 		why: "a shorter number is written over the old one, spaces after it, " +
 			"unless some thread of memcached's happens to look at the item",
@@ -53,6 +70,7 @@ var exceptions = map[string]exception{
 
 var (
 	versionLine  = regexp.MustCompile(`^VERSION \S+\r\n$`)
+	oneValue     = regexp.MustCompile(`^VALUE \S+ 0 1\r\nx\r\nEND\r\n$`)
 	badLength    = regexp.MustCompile(`^CLIENT_ERROR bad command line format\r\nERROR\r\n$`)
 	paddedNumber = regexp.MustCompile(`(VALUE \S+ \d+ )\d+((?: \d+)?\r\n\d+) *\r\n`)
 )
@@ -70,16 +88,59 @@ type setting struct {
 	flash string // options beside ext_path, empty for no flash tier
 }
 
+// In the flash settings RAM is the least that -I 1m allows, so that demote has
+// little to write.
 var settings = []setting{
-	{name: "ram", args: []string{"-m", "64"}},
+	{name: "ram", args: []string{"-m", "64", "-I", "1m"}},
+	{name: "flash", args: []string{"-m", "16", "-I", "1m"}, flash: "ext_page_size=4,ext_wbuf_size=1,hot_percent=0"},
+	{name: "hot", args: []string{"-m", "32", "-I", "1m"}, flash: "ext_page_size=4,ext_wbuf_size=1,hot_percent=30,ext_io=pread"},
+	{name: "direct", args: []string{"-m", "16", "-I", "1m", "-t", "1"}, flash: "ext_page_size=4,ext_wbuf_size=1,ext_io=pread+direct"},
 }
 
 func (set setting) start(t testing.TB) *running {
 	t.Helper()
-	return startServer(t, hearthdPath(t), set.args...)
+	if set.flash == "" {
+		return startServer(t, hearthdPath(t), set.args...)
+	}
+	path := "ext_path=" + filepath.Join(t.TempDir(), "flash") + ":1g"
+	s := startServer(t, hearthdPath(t), append([]string{"-o", path + "," + set.flash}, set.args...)...)
+	s.flash = true
+	return s
 }
 
-func (s *running) demote(t testing.TB) {}
+// demote has all values that are in RAM moved to flash, by filling RAM with
+// others that are deleted before their turn comes. They are small, as large
+// ones have mappings of their own. It does nothing where there is no flash tier.
+func (s *running) demote(t testing.TB) {
+	t.Helper()
+	if !s.flash {
+		return
+	}
+	c := s.dial(t)
+	defer c.Close()
+	filler := strings.Repeat("f", 10_000)
+	const n, alive = 2000, 100
+	for range 20 {
+		stats := s.stats(t, "")
+		if stats["hearth_flash_items"] == stats["curr_items"] {
+			return
+		}
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "set filler%d 0 0 %d noreply\r\n%s\r\n", i, len(filler), filler)
+			fmt.Fprintf(&b, "delete filler%d noreply\r\n", i-alive)
+		}
+		for i := range alive {
+			fmt.Fprintf(&b, "delete filler%d noreply\r\n", n-1-i)
+		}
+		s.fillers += n
+		if got, err := ask(c, b.String()+"version\r\n"); !strings.HasPrefix(got, "VERSION") {
+			t.Fatalf("%s: reply to filling RAM: %q, %v", s.name, got, err)
+		}
+	}
+	stats := s.stats(t, "")
+	t.Fatalf("%s: of %s items only %s are on flash", s.name, stats["curr_items"], stats["hearth_flash_items"])
+}
 
 // TestGeneratedHearthd sends the same random streams to memcached and to
 // hearthd, in every setting.

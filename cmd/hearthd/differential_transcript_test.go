@@ -384,7 +384,10 @@ func (p *player) allowed(st *step) exception {
 	return exception{}
 }
 
-var errClosed = errors.New("the server closed the connection")
+var (
+	errClosed  = errors.New("the server closed the connection")
+	errDiffers = errors.New("the reply differs")
+)
 
 // readReply reads until the reply is as wanted, or allowed in its place, or
 // cannot become either.
@@ -400,7 +403,7 @@ func readReply(c net.Conn, st *step, allowed exception) ([]byte, error) {
 		if allowed.allows == nil {
 			if !bytes.HasPrefix(st.want, got) {
 				more, _ := readQuiet(c, 50*time.Millisecond)
-				return append(got, more...), errors.New("the reply differs")
+				return append(got, more...), errDiffers
 			}
 			limit = min(limit, len(st.want)-len(got))
 		}
@@ -456,19 +459,26 @@ func brief(b []byte) string {
 	}
 }
 
-// playAll runs a whole transcript and reports the first difference: what
-// follows it would only be its consequence.
-func playAll(t testing.TB, p *player, script *transcript) {
+// differences runs a whole transcript. It goes on after a reply that differs,
+// though what is found then may be a consequence.
+func differences(t testing.TB, p *player, script *transcript) []error {
 	t.Helper()
+	var all []error
 	for i := range script.steps {
 		st := &script.steps[i]
-		if err := p.play(t, st); err != nil {
-			t.Fatalf("line %d: %s to %s: %v", st.at, p.s.name, brief([]byte(strings.Join(st.sent, ""))), err)
+		err := p.play(t, st)
+		if err == nil {
+			continue
+		}
+		all = append(all, fmt.Errorf("line %d: %s to %s: %w", st.at, p.s.name, strings.Join(st.sent, ""), err))
+		if len(all) == 10 || !errors.Is(err, errDiffers) {
+			return all
 		}
 	}
 	if err := p.finish(); err != nil {
-		t.Fatal(err)
+		all = append(all, err)
 	}
+	return all
 }
 
 // transcripts lists the files in testdata.
@@ -503,8 +513,10 @@ func TestTranscriptsMemcached(t *testing.T) {
 	eachTranscript(t, func(t *testing.T, path string, script *transcript) {
 		p := newPlayer(startServer(t, bin, memcachedArgs...))
 		p.record = *record
-		playAll(t, p, script)
-		if *record {
+		for _, err := range differences(t, p, script) {
+			t.Error(err)
+		}
+		if *record && !t.Failed() {
 			if err := os.WriteFile(path, script.text(), 0o644); err != nil {
 				t.Fatal(err)
 			}
@@ -521,7 +533,9 @@ func TestTranscriptsHearthd(t *testing.T) {
 			t.Parallel()
 			hearthdPath(t)
 			eachTranscript(t, func(t *testing.T, _ string, script *transcript) {
-				playAll(t, newPlayer(set.start(t)), script)
+				for _, err := range differences(t, newPlayer(set.start(t)), script) {
+					t.Error(err)
+				}
 			})
 		})
 	}
