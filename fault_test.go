@@ -3,12 +3,14 @@ package hearth
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hearthcache/hearth/ioq/ioqtest"
 )
@@ -115,5 +117,64 @@ func TestDeviceOut(t *testing.T) {
 		if !s.Flash.DeviceOut || missed == 0 || missed == 2000 {
 			t.Errorf("seed %d: out %v, %d missed", disk.Seed(), s.Flash.DeviceOut, missed)
 		}
+	}
+}
+
+// TestBackpressure has flash take nothing for a while: changes wait, fail only
+// after the limit, and lose nothing that was stored.
+func TestBackpressure(t *testing.T) {
+	disk := ioqtest.NewDisk(t, ioqtest.DiskOptions{})
+	opts := faultOptions(disk)
+	opts.Backpressure = 300 * time.Millisecond
+	c := openTest(t, opts)
+	ctx := context.Background()
+	value := make([]byte, 10_000)
+	disk.Hold()
+	stored := 0
+	var err error
+	for ; err == nil; stored++ {
+		err = c.Set(ctx, Item{Key: fmt.Sprint("key-", stored), Value: value})
+	}
+	stored--
+	if s := c.Stats(); !errors.Is(err, ErrNoRoom) || s.BackpressureUs < 300_000 || s.Mem.Evictions > 0 {
+		t.Fatalf("after %d values: %v, waited %d us, %d evictions", stored, err, s.BackpressureUs, s.Mem.Evictions)
+	}
+	waiting := make(chan error)
+	go func() { waiting <- c.Set(ctx, Item{Key: "waiter", Value: value}) }()
+	disk.Release()
+	if err := <-waiting; err != nil {
+		t.Errorf("a set that waited for room: %v", err)
+	}
+	for i := range stored {
+		if _, err := c.Get(ctx, fmt.Sprint("key-", i)); err != nil {
+			t.Fatalf("key %d of %d: %v", i, stored, err)
+		}
+	}
+}
+
+// TestCancelledWait gives up waiting for room, and for a read, when its context
+// ends; the operation is still brought to its end.
+func TestCancelledWait(t *testing.T) {
+	disk := ioqtest.NewDisk(t, ioqtest.DiskOptions{})
+	c := openTest(t, faultOptions(disk))
+	ctx := context.Background()
+	value := make([]byte, 10_000)
+	for i := range 1500 {
+		if err := c.Set(ctx, Item{Key: fmt.Sprint("key-", i), Value: value}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	disk.Hold()
+	cancelled, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	if _, err := c.Get(cancelled, "key-0"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("get: %v", err)
+	}
+	if err := c.Append(cancelled, "key-1", []byte("x")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("append: %v", err)
+	}
+	disk.Release()
+	if _, err := c.Get(ctx, "key-0"); err != nil {
+		t.Errorf("get after the disk went on: %v", err)
 	}
 }
