@@ -19,7 +19,8 @@ type gate struct {
 	mu          sync.Mutex
 	changed     sync.Cond
 	inside, max int
-	open        bool
+	passes      int // how many may go on
+	left        int // how many have
 }
 
 func newGate() *gate {
@@ -33,25 +34,28 @@ func (g *gate) move(op *Op, direct bool) error {
 	g.inside++
 	g.max = max(g.max, g.inside)
 	g.changed.Broadcast()
-	for !g.open {
+	for g.passes == 0 {
 		g.changed.Wait()
 	}
+	g.passes--
 	g.inside--
+	g.left++
 	g.mu.Unlock()
 	return transfer(op, direct)
 }
 
-func (g *gate) await(n int) {
+// await returns when n are inside and left have gone on.
+func (g *gate) await(n, left int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for g.inside < n {
+	for g.inside < n || g.left < left {
 		g.changed.Wait()
 	}
 }
 
-func (g *gate) release() {
+func (g *gate) pass(n int) {
 	g.mu.Lock()
-	g.open = true
+	g.passes += n
 	g.mu.Unlock()
 	g.changed.Broadcast()
 }
@@ -83,11 +87,15 @@ func TestPoolKeepsItsBound(t *testing.T) {
 	q, g, f := gatedPool(t)
 	ops := reads(f, 50)
 	q.Submit(ops...)
-	g.await(3)
+	g.await(3, 0)
 	if n := q.Stats().InFlight; n != 50 {
 		t.Errorf("%d in flight, want 50", n)
 	}
-	g.release()
+	for i := range 47 { // one by one, so that a fourth worker has time to come
+		g.await(3, i)
+		g.pass(1)
+	}
+	g.pass(3)
 	for _, op := range ops {
 		op.Wait()
 	}
@@ -151,11 +159,11 @@ func TestCloseOfBusyFilePanics(t *testing.T) {
 	q, g, f := gatedPool(t)
 	op := reads(f, 1)[0]
 	q.Submit(op)
-	g.await(1)
+	g.await(1, 0)
 	mustPanic(t, "Close of a file in use", func() { f.Close() })
 	mustPanic(t, "Reset of an Op in flight", op.Reset)
 	mustPanic(t, "Submit of an Op in flight", func() { q.Submit(op) })
-	g.release()
+	g.pass(1)
 	op.Wait()
 	q.Close()
 }
@@ -169,7 +177,7 @@ func TestSecondWaiterPanics(t *testing.T) {
 
 func TestUseOfClosedFilePanics(t *testing.T) {
 	q, g, f := gatedPool(t)
-	g.release()
+	g.pass(1)
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -295,6 +303,22 @@ func TestAdvance(t *testing.T) {
 		if done, err := op.advance(c.n, c.direct); done != c.done || err != c.err {
 			t.Errorf("%+v: %v, %v", c, done, err)
 		}
+	}
+}
+
+// TestRingLooksBeforeItSleeps is the one order of events in which a wakeup could
+// be lost: a submitter that found the owner awake, and the owner going to sleep.
+func TestRingLooksBeforeItSleeps(t *testing.T) {
+	u := &uring{}
+	if !u.maySleep() || !u.asleep.Load() {
+		t.Error("with an empty inbox the owner does not announce its sleep")
+	}
+	u.asleep.Store(false)
+	var l opList
+	l.push(&Op{})
+	u.push(l, 1) // writes to no eventfd, as the owner is awake
+	if u.maySleep() || u.asleep.Load() {
+		t.Error("the owner sleeps over a full inbox")
 	}
 }
 

@@ -113,13 +113,10 @@ func (u *uring) step() bool {
 	u.collect()
 	u.fill()
 	wait := 0
-	u.asleep.Store(true)
-	switch {
-	case u.inbox.Load() != nil:
-		u.asleep.Store(false)
-	case u.over.Load():
-		return false
-	default:
+	if u.maySleep() {
+		if u.over.Load() {
+			return false
+		}
 		wait = 1
 	}
 	if err := u.ring.enter(wait); err != nil {
@@ -130,6 +127,17 @@ func (u *uring) step() bool {
 		runtime.Gosched() // to the readers just woken; see uring
 	}
 	return true
+}
+
+// maySleep announces that the owner is going to sleep, unless its last look finds
+// something in the inbox. The order matters; see rouse.
+func (u *uring) maySleep() bool {
+	u.asleep.Store(true)
+	if u.inbox.Load() == nil {
+		return true
+	}
+	u.asleep.Store(false)
+	return false
 }
 
 // reap completes all that the kernel is done with.
