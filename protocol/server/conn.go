@@ -260,7 +260,7 @@ func (c *Conn) execute() bool {
 		dst, p := c.handler.Get(c, &c.req, c.sink())
 		c.put(dst)
 		if p != nil {
-			c.ring.push(p, false)
+			c.push(p, false)
 		}
 	}
 	return false
@@ -284,7 +284,7 @@ func (c *Conn) do() bool {
 	}
 	c.out = dst
 	if p != nil {
-		c.ring.push(p, c.req.Noreply)
+		c.push(p, c.req.Noreply)
 		c.phase = doing
 		return false
 	}

@@ -59,6 +59,10 @@ func (c *Conn) settle() {
 		c.giveBack(c.out)
 		c.out = nil
 	}
+	if c.ring.at != nil && c.ring.n == 0 {
+		c.pool.rings = append(c.pool.rings, c.ring.at)
+		c.ring.at = nil
+	}
 	if c.tail != nil && c.ring.n == 0 {
 		c.giveBack(c.tail)
 		c.tail = nil

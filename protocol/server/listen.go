@@ -43,11 +43,15 @@ func (s *Server) Listen(address string) (net.Addr, error) {
 	}
 	defer l.Close()
 	// Options are inherited by what is accepted.
-	return l.Addr(), s.start(l.(*net.TCPListener), "", func(fd int) error {
+	err = s.start(l.(*net.TCPListener), "", func(fd int) error {
 		return errors.Join(
 			unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
 			unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1))
 	})
+	if err != nil {
+		return nil, err
+	}
+	return l.Addr(), nil
 }
 
 // ListenUnix accepts connections at a Unix socket with the given permissions.
@@ -67,7 +71,10 @@ func (s *Server) ListenUnix(path string, mode fs.FileMode) (net.Addr, error) {
 	if err := os.Chmod(path, mode); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
-	return l.Addr(), s.start(l.(*net.UnixListener), path, func(int) error { return nil })
+	if err := s.start(l.(*net.UnixListener), path, func(int) error { return nil }); err != nil {
+		return nil, err
+	}
+	return l.Addr(), nil
 }
 
 // start takes over a copy of l's descriptor and accepts from it.

@@ -18,7 +18,18 @@ type pool struct {
 	small [][]byte // of bufferSize
 	wide  [][]byte // larger
 	kept  int      // bytes of wide
+	rings []*entries
 	total atomic.Int64
+}
+
+func (p *pool) getEntries() *entries {
+	last := len(p.rings) - 1
+	if last < 0 {
+		return new(entries)
+	}
+	e := p.rings[last]
+	p.rings = p.rings[:last]
+	return e
 }
 
 // get returns an empty buffer with room for n bytes at least. Wide buffers

@@ -5,12 +5,15 @@ const ringSize = 64
 
 // ring keeps replies in order. It holds the Pendings of a connection, and
 // behind each the length of the replies that were complete at once but have to
-// wait for it; their bytes stand in the connection's tail.
+// wait for it; their bytes stand in the connection's tail. Its entries are lent
+// by the pool while there are any.
 type ring struct {
-	at    [ringSize]entry
+	at    *entries
 	first int
 	n     int
 }
+
+type entries [ringSize]entry
 
 type entry struct {
 	pending Pending
@@ -22,9 +25,12 @@ func (r *ring) oldest() *entry { return &r.at[r.first] }
 
 func (r *ring) newest() *entry { return &r.at[(r.first+r.n-1)%ringSize] }
 
-func (r *ring) push(p Pending, drop bool) {
-	r.n++
-	*r.newest() = entry{pending: p, drop: drop}
+func (c *Conn) push(p Pending, drop bool) {
+	if c.ring.at == nil {
+		c.ring.at = c.pool.getEntries()
+	}
+	c.ring.n++
+	*c.ring.newest() = entry{pending: p, drop: drop}
 }
 
 func (r *ring) pop() {

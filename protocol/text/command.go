@@ -35,6 +35,9 @@ func (w *words) noreply() bool { return string(w.at[w.n-1]) == "noreply" }
 
 // command parses the line that takes the first n bytes of in.
 func (p *Parser) command(in, line []byte, n int, r *protocol.Request) (int, Status) {
+	if len(line) > len("get ") && string(line[:len("get ")]) == "get " {
+		return p.retrieval(protocol.OpGet, line[len("get "):], n, r)
+	}
 	name, args := NextKey(line)
 	if op := retrievalOp(name); op != 0 {
 		return p.retrieval(op, args, n, r)
