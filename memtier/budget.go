@@ -70,7 +70,7 @@ func (g *segments) claimLocked(n int64) bool {
 func (g *segments) claim(n int64) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.index+n > g.indexMostLocked() || !g.claimLocked(n) {
+	if g.index+n > g.indexMost.Load() || !g.claimLocked(n) {
 		g.signal()
 		return false
 	}
@@ -86,14 +86,6 @@ func (g *segments) charge(n int64) {
 	g.surrenderLocked(0)
 	g.mu.Unlock()
 }
-
-func (g *segments) indexMost() int64 {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.indexMostLocked()
-}
-
-func (g *segments) indexMostLocked() int64 { return g.limit - g.hot - minSegments*g.bytes }
 
 // unusedLocked is what could be used: bytes under the limit and free segments.
 func (g *segments) unusedLocked() int64 {
@@ -123,10 +115,15 @@ func (g *segments) lowWater() int {
 
 func (g *segments) setLimit(n int64) {
 	g.mu.Lock()
-	g.limit = min(n, g.most)
+	g.limitLocked(min(n, g.most))
 	g.surrenderLocked(0)
 	g.mu.Unlock()
 	g.signal()
+}
+
+func (g *segments) limitLocked(n int64) {
+	g.limit = n
+	g.indexMost.Store(n - g.hot - minSegments*g.bytes)
 }
 
 // largest is the longest record, in bytes, that could ever find room.

@@ -196,9 +196,9 @@ func (s *storm) worker(seed uint64, ops int) {
 			s.delete(k)
 		case n < 98:
 			s.tier.Touch(s.tier.Hash(s.name(k)), s.name(k), nil, 0, 1, false)
-		case n == 98:
+		case n == 98 && (len(s.keys) < 1000 || i%16 == 0):
 			s.emptyOne()
-		case i%200 == 0:
+		case n == 99 && i%3000 == 0:
 			s.flushAll()
 		}
 	}
@@ -229,5 +229,36 @@ func TestConcurrent(t *testing.T) {
 			}
 			t.Logf("misses %d hits %d on flash %d", s.hits[Miss].Load(), s.hits[Hit].Load(), s.hits[OnFlash].Load())
 		})
+	}
+}
+
+// Shards grow and split while all of them are in use: what was put is found, at
+// every moment.
+func TestConcurrentGrowth(t *testing.T) {
+	seed := newSeed(t)
+	tier := newTier(t, Options{Limit: 64 << 20})
+	const each = 175000
+	var wg sync.WaitGroup
+	for g := range uint64(8) {
+		wg.Go(func() {
+			r := rand.New(rand.NewPCG(seed, g))
+			for i := range uint64(each) {
+				if !putFlash(tier, hashOf(seed+g*each+i), 1+g*each+i) {
+					t.Error("no room")
+					return
+				}
+				j := r.Uint64N(i + 1)
+				_, it, st := tier.Get(hashOf(seed+g*each+j), nil, nil, 1)
+				if st != OnFlash || it.Loc != FlashLoc(1+g*each+j) {
+					t.Errorf("item %d of %d: %v %+v", j, i, st, it)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	st := tier.Stats()
+	if st.IndexItems != 8*each || st.IndexShards <= 128 {
+		t.Errorf("%+v", st)
 	}
 }

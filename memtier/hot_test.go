@@ -57,7 +57,7 @@ func TestHotIsNeverTorn(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, g))
 			var want, out []byte
 			for range ops / 6 {
-				k, version := r.Uint64N(300), uint32(r.IntN(3))
+				k, version := r.Uint64N(3000), uint32(r.IntN(3))
 				key := binary.LittleEndian.AppendUint64(nil, k)
 				want = pattern(want, int(k), uint64(version), 20000)
 				if r.IntN(2) == 0 {

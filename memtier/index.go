@@ -113,8 +113,8 @@ func (x *index) pageLocked() uint32 {
 
 // claimLocked takes the next step of memory from the limit.
 func (x *index) claimLocked() bool {
-	step := x.step()
-	if uintptr(x.claimed)<<pageShift+uintptr(step) > x.size || !x.segs.claim(step) {
+	step := x.step(int64(x.claimed) << pageShift)
+	if uintptr(x.claimed)<<pageShift+uintptr(step) > x.size || x.atMost() || !x.segs.claim(step) {
 		return false
 	}
 	x.claimed += uint32(step >> pageShift)
@@ -122,8 +122,8 @@ func (x *index) claimLocked() bool {
 	return true
 }
 
-func (x *index) step() int64 {
-	if x.claimed < hugeStart>>pageShift {
+func (x *index) step(bytes int64) int64 {
+	if bytes < hugeStart {
 		return smallStep
 	}
 	return hugeStep
@@ -131,7 +131,8 @@ func (x *index) step() int64 {
 
 // atMost tells whether the index has all the memory it may ever have.
 func (x *index) atMost() bool {
-	return x.bytes.Load()+hugeStep > x.segs.indexMost()
+	n := x.bytes.Load()
+	return n+x.step(n) > x.segs.indexMost.Load()
 }
 
 func (x *index) givePages(pages []uint32) {

@@ -218,7 +218,7 @@ func TestIndexAtMost(t *testing.T) {
 			}
 			demoteOldest(t, tier, live)
 		}
-		if st := tier.index.bytes.Load(); st > tier.segs.indexMost() {
+		if st := tier.index.bytes.Load(); st > tier.segs.indexMost.Load() {
 			t.Fatalf("index of %d bytes", st)
 		}
 	}

@@ -78,6 +78,8 @@ type segments struct {
 	active atomic.Uint32
 	room   chan struct{}
 	ripe   atomic.Bool // some large segment is doomed
+	// indexMost is how many bytes the index may ever have.
+	indexMost atomic.Int64
 
 	mu             sync.Mutex // guards what follows
 	limit, used    int64      // bytes
@@ -106,10 +108,11 @@ func newSegments(o Options) (*segments, error) {
 	nlarge := uint32(min(4*o.Limit>>(shift-1), int64(largeSpace/stride)))
 	g := &segments{
 		shift: shift - unitShift, bytes: 1 << shift, first: count, stride: stride,
-		most: 4 * o.Limit, hot: o.HotBytes, limit: o.Limit, used: o.HotBytes,
+		most: 4 * o.Limit, hot: o.HotBytes, used: o.HotBytes,
 		meta: make([]segment, count+nlarge), room: make(chan struct{}, 1),
 		fresh: 1, freshLarge: count,
 	}
+	g.limitLocked(o.Limit)
 	g.size = [2]uintptr{uintptr(count) << shift, max(uintptr(nlarge)*stride, pageBytes)}
 	var err error
 	if g.arena, err = reserve(g.size[0]); err != nil {

@@ -117,19 +117,22 @@ func (t *Tier) findLocked(s *shard, h uint64) *slot {
 }
 
 // insertLocked finds an empty slot for a hash that the locked shard does not
-// have. When the index may not grow any more, it evicts one; out then is the
-// flash item that went, if it was one. It returns nil when the table has to grow
-// first.
+// have. When the table is crowded and the index may not grow any more, it evicts
+// for it; out then is the flash item that went, if it was one. It returns nil
+// when the table has to grow first.
 func (t *Tier) insertLocked(s *shard, h uint64, now uint32, out *Item) *slot {
 	tag := tagOf(h)
-	p := s.tab.place(t.index.base, tag)
-	if p != nil || !t.index.atMost() {
+	if s.used < s.crowd || !t.index.atMost() {
+		p := s.tab.place(t.index.base, tag)
 		if p == nil {
 			s.crowd = s.used
 		}
 		return p
 	}
-	p = s.tab.coldest(t.index.base, tag, now)
+	p := s.tab.coldest(t.index.base, tag, now)
+	if p.empty() {
+		return p
+	}
 	if p.onFlash() {
 		*out = p.item()
 	}
@@ -153,8 +156,11 @@ func (t *table) coldest(base unsafe.Pointer, tag uint64, now uint32) *slot {
 }
 
 func (p *slot) worth(now uint32) uint {
-	if p.expired(now) {
+	switch {
+	case p.empty():
 		return 0
+	case p.expired(now):
+		return 1
 	}
-	return 1 + p.access()
+	return 2 + p.access()
 }
