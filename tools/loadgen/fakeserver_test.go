@@ -19,6 +19,7 @@ type faults struct {
 	store   func(key string) (ignore bool)        // answer STORED but keep what was there
 	refuse  func(key string, size int) string     // answer this instead of reading the value's end
 	value   func(key string, value []byte) []byte // what a get returns; nil is a miss
+	flags   func(key, flags string) string        // what a get returns
 	reply   func(key string, reply []byte) []byte // the bytes of a get's whole reply
 	write   func(w io.Writer, reply []byte) error // how replies go out
 }
@@ -147,6 +148,9 @@ func (s *fakeServer) get(keys []string) []byte {
 		v, data := s.values[key], s.values[key].data
 		if s.faults.value != nil && data != nil {
 			data = s.faults.value(key, bytes.Clone(data))
+		}
+		if s.faults.flags != nil {
+			v.flags = s.faults.flags(key, v.flags)
 		}
 		if data != nil {
 			fmt.Fprintf(&reply, "VALUE %s %s %d\r\n%s\r\n", key, v.flags, len(data), data)

@@ -137,6 +137,17 @@ func TestSwappedValuesAreFound(t *testing.T) {
 	want(t, mustRun(t, addr, readOnce(w)), 0, 0, 1, 999, 0, 0)
 }
 
+func TestWrongFlagsAreFound(t *testing.T) {
+	_, addr := startFake(t, faults{flags: func(key, flags string) string {
+		if strings.HasSuffix(key, "3") {
+			return "1" + flags
+		}
+		return flags
+	}})
+	mustRun(t, addr, small(Load))
+	want(t, mustRun(t, addr, readOnce(small(Read))), 0, 900, 0, 100, 0, 0)
+}
+
 func TestMissesAreCounted(t *testing.T) {
 	for _, multiget := range []int{1, 10} {
 		_, addr := startFake(t, faults{value: func(key string, v []byte) []byte {
@@ -219,8 +230,10 @@ func TestRefusedSetsAreCountedByText(t *testing.T) {
 // A server may answer before it has read the value.
 func TestRefusedBeforeTheValueIsSent(t *testing.T) {
 	_, addr := startFake(t, faults{refuse: func(string, int) string { return "SERVER_ERROR no" }})
-	w := Work{Kind: Load, Keys: 20, ValueSize: Span{1 << 20, 1 << 20}, Clients: 2, Depth: 2}
-	want(t, mustRun(t, addr, w), 0, 0, 0, 0, 0, 20)
+	for _, rate := range []float64{0, 1e6} {
+		w := Work{Kind: Load, Keys: 12, ValueSize: Span{6 << 20, 12 << 20}, Clients: 2, Depth: 2, Rate: rate}
+		want(t, mustRun(t, addr, w), 0, 0, 0, 0, 0, 12)
+	}
 }
 
 func TestLargeValues(t *testing.T) {
