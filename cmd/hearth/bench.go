@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 
 	"github.com/hearthcache/hearth/tools/loadgen"
@@ -37,7 +38,7 @@ func newRunCommand(kind loadgen.Kind, short string) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			work.Progress = loadgen.PrintProgress(os.Stderr)
 			result, err := loadgen.Run(cmd.Context(), args[0], work)
-			return errors.Join(printResult(result, asJSON), err)
+			return errors.Join(printResult(cmd.OutOrStdout(), result, asJSON), err)
 		},
 	}
 	addWorkFlags(cmd.Flags(), &work)
@@ -46,17 +47,17 @@ func newRunCommand(kind loadgen.Kind, short string) *cobra.Command {
 	return cmd
 }
 
-func printResult(result *loadgen.Result, asJSON bool) error {
+func printResult(out io.Writer, result *loadgen.Result, asJSON bool) error {
 	if result == nil {
 		return nil
 	}
 	if asJSON {
-		encoder := json.NewEncoder(os.Stdout)
+		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")
 		if err := encoder.Encode(result); err != nil {
 			return err
 		}
-	} else if err := result.Print(os.Stdout); err != nil {
+	} else if err := result.Print(out); err != nil {
 		return err
 	}
 	if result.Bad() {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -40,14 +41,14 @@ func (c *contest) said(side, round int, r loadgen.Round) {
 }
 
 // conclude prints the table, and fails if a server returned bad values.
-func conclude(comparisons []*loadgen.Comparison) error {
-	if err := loadgen.PrintTable(os.Stdout, comparisons); err != nil {
+func conclude(out io.Writer, comparisons []*loadgen.Comparison) error {
+	if err := loadgen.PrintTable(out, comparisons); err != nil {
 		return err
 	}
 	var err error
 	for _, c := range comparisons {
 		for _, e := range c.Examples() {
-			fmt.Println("BAD", e)
+			fmt.Fprintln(out, "BAD", e)
 		}
 		if c.Bad() {
 			err = errBadValues
@@ -79,7 +80,7 @@ func newCompareCommand() *cobra.Command {
 			if c == nil {
 				return err
 			}
-			return errors.Join(conclude([]*loadgen.Comparison{c}), err)
+			return errors.Join(conclude(cmd.OutOrStdout(), []*loadgen.Comparison{c}), err)
 		},
 	}
 	all.addFlags(cmd)
@@ -144,7 +145,7 @@ func newSuiteCommand() *cobra.Command {
 				return err
 			}
 			done, err := loadgen.RunSuite(cmd.Context(), sides, cases, all.rounds, loadgen.PrintProgress(os.Stderr), all.said)
-			return errors.Join(conclude(done), err)
+			return errors.Join(conclude(cmd.OutOrStdout(), done), err)
 		},
 	}
 	all.addFlags(cmd)
