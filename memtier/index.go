@@ -30,6 +30,7 @@ type index struct {
 	base unsafe.Pointer
 	size uintptr // of the reservation, bytes
 	segs *segments
+	most int // pages that a shard splits beyond
 
 	dir    atomic.Pointer[directory]
 	bytes  atomic.Int64 // all that the index takes of the limit
@@ -50,7 +51,7 @@ type directory struct {
 }
 
 func newIndex(o Options, segs *segments) (*index, error) {
-	x := &index{size: uintptr(4*o.Limit) &^ (hugeStep - 1), segs: segs}
+	x := &index{size: uintptr(4*o.Limit) &^ (hugeStep - 1), segs: segs, most: maxPages}
 	base, err := reserve(x.size)
 	if err != nil {
 		return nil, fmt.Errorf("reserve %d bytes of address space for the index: %w", x.size, err)
@@ -167,7 +168,7 @@ func (x *index) grow(s *shard) bool {
 	start := time.Now()
 	n := x.nextPages(s.id, s.tab.npages())
 	ok := false
-	if n <= maxPages {
+	if n <= x.most || s.depth == maxDepth && n <= maxPages {
 		ok = x.widen(s, n)
 	} else if s.depth < maxDepth {
 		ok = x.split(s)

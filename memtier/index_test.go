@@ -126,6 +126,9 @@ func BenchmarkIndexBytes(b *testing.B) {
 // this project's machines that takes up to 0.3 ms; the time checked here leaves
 // room for a busy one, where a few growths are interrupted.
 func TestGrowthTime(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector takes its time")
+	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	tier := newTier(t, Options{Limit: 128 << 20})
@@ -150,7 +153,7 @@ func TestGrowthTime(t *testing.T) {
 	p99 := took[len(took)*99/100]
 	t.Logf("%d growths: median %v, 99%% %v, longest %v; by the clock %v", len(took), took[len(took)/2], p99,
 		took[len(took)-5:], time.Duration(tier.Stats().MaxResizeNs))
-	if p99 > 2*time.Millisecond && !raceEnabled {
+	if p99 > 2*time.Millisecond {
 		t.Errorf("one growth in a hundred takes %v", p99)
 	}
 }
@@ -201,7 +204,7 @@ func TestIndexAtMost(t *testing.T) {
 	live := map[Loc]bool{}
 	key := make([]byte, 16)
 	lost := 0
-	for i := range uint64(600000) {
+	for i := range uint64(530000) {
 		benchKey(key, i)
 		w := Write{Hash: tier.Hash(key), Key: key, NewCAS: i + 1}
 		for {
@@ -223,7 +226,7 @@ func TestIndexAtMost(t *testing.T) {
 		}
 	}
 	st := tier.Stats()
-	t.Logf("%d of 600000 displaced; %+v", lost, st)
+	t.Logf("%d displaced; %+v", lost, st)
 	if lost == 0 || st.Used > st.Limit || int(st.FlashItems) != len(live) || st.IndexItems < 230000 {
 		t.Errorf("%d displaced, %d live: %+v", lost, len(live), st)
 	}
