@@ -25,6 +25,8 @@ type stream struct {
 	in    [clients]*bufio.Reader
 	ids   map[string]int      // unique value to the number it goes by in normal form
 	told  map[string][]string // key to the unique values told for it, in order
+
+	badChunks int // replies that said so
 }
 
 func newStream(t testing.TB, s *running) *stream {
@@ -125,6 +127,9 @@ func (st *stream) replies(in *bufio.Reader) ([]byte, error) {
 				return out, err
 			}
 		default:
+			if string(l) == "CLIENT_ERROR bad data chunk\r\n" {
+				st.badChunks++
+			}
 			out = append(out, l...)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -133,7 +134,10 @@ func (s *running) demote(t testing.TB) {
 		for i := range alive {
 			fmt.Fprintf(&b, "delete filler%d noreply\r\n", n-1-i)
 		}
-		s.fillers += n
+		s.own = map[string]int{
+			"cmd_set": s.own["cmd_set"] + n, "delete_hits": s.own["delete_hits"] + n,
+			"delete_misses": s.own["delete_misses"] + alive, // of those before the first
+		}
 		if got, err := ask(c, b.String()+"version\r\n"); !strings.HasPrefix(got, "VERSION") {
 			t.Fatalf("%s: reply to filling RAM: %q, %v", s.name, got, err)
 		}
@@ -157,6 +161,72 @@ func TestGeneratedHearthd(t *testing.T) {
 					func() *running { return set.start(t) })
 			}
 		})
+	}
+}
+
+// counters are the statistics that two servers which answered the same must
+// agree on.
+var counters = []string{
+	"cmd_get", "cmd_set", "cmd_flush", "cmd_touch", "get_hits", "get_misses", "delete_hits", "delete_misses",
+	"incr_hits", "incr_misses", "decr_hits", "decr_misses", "cas_hits", "cas_misses", "cas_badval",
+	"touch_hits", "touch_misses", "store_too_large",
+}
+
+// compareCounters compares those of memcached with another server's.
+func compareCounters(t testing.TB, first, other *stream) {
+	t.Helper()
+	a, b := first.s.stats(t, ""), other.s.stats(t, "")
+	for _, name := range counters {
+		want, err := strconv.Atoi(a[name])
+		if err != nil {
+			t.Errorf("memcached: STAT %s %q", name, a[name])
+		}
+		if name == "cmd_set" && other.s.name != "memcached" {
+			want -= first.badChunks // memcached counts those it does not store for that
+		}
+		if got := strconv.Itoa(want + other.s.own[name]); b[name] != got {
+			t.Errorf("STAT %s is %s, memcached's is %s, with what the test added itself %s", name, b[name], a[name], got)
+		}
+	}
+}
+
+// TestStatsNames wants every statistic and every setting that memcached tells
+// told by hearthd too, under the same name.
+func TestStatsNames(t *testing.T) {
+	t.Parallel()
+	memcached := startServer(t, memcachedPath(t), memcachedArgs...)
+	ours := settings[0].start(t)
+	for _, sub := range []string{"", "settings"} {
+		have := ours.stats(t, sub)
+		for name := range memcached.stats(t, sub) {
+			if _, ok := have[name]; !ok && untold[name] == "" {
+				t.Errorf("stats %s: no %s", sub, name)
+			}
+		}
+	}
+}
+
+// untold are memcached's statistics and settings that hearthd does not have,
+// and why.
+var untold = map[string]string{}
+
+func init() {
+	for why, names := range map[string]string{
+		"there are no slabs": `slabs_moved slab_reassign_busy_items slab_reassign_busy_deletes
+			slab_reassign_evictions_nomem slab_global_page_pool slab_reassign_inline_reclaim
+			slab_reassign_running slab_reassign_rescues slab_reassign_chunk_rescues`,
+		"there are no LRU queues and no crawler": `lru_crawler_starts moves_to_cold moves_within_lru moves_to_warm
+			lru_maintainer_juggles crawler_items_checked direct_reclaims lru_bumps_dropped lru_segmented`,
+		"the index is no hash table of memcached's": "hash_is_expanding hash_bytes hash_power_level",
+		"buffers are another server's":              `read_buf_bytes_free read_buf_count read_buf_oom response_obj_bytes response_obj_oom response_obj_count`,
+		"watch and stats detail are not there":      "log_worker_dropped log_watcher_sent log_worker_written log_watcher_skipped detail_enabled",
+		"memcached's own matters":                   "libevent malloc_fails reserved_fds unexpected_napi_ids round_robin_fallback num_threads_per_udp",
+		"there is no TLS": `ssl_ciphers ssl_min_version ssl_kernel_tls ssl_wbuf_size ssl_keyformat ssl_ca_cert
+			ssl_chain_cert ssl_session_cache ssl_key ssl_verify_mode`,
+	} {
+		for _, name := range strings.Fields(names) {
+			untold[name] = why
+		}
 	}
 }
 
@@ -189,6 +259,9 @@ func sameReplies(t *testing.T, seed uint64, flash bool, startFirst, startOther f
 	run := func(reqs []request) *difference {
 		first, other := newStream(t, startFirst()), newStream(t, startOther())
 		d := compareStreams(t, first, other, reqs, seed)
+		if d == nil && len(reqs) >= *requestsFlag {
+			compareCounters(t, first, other)
+		}
 		first.close()
 		other.close()
 		first.s.stop(t)
