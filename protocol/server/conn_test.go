@@ -343,6 +343,38 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
+// TestSlowReaderOf: the same for other requests with much to say.
+func TestSlowReaderOf(t *testing.T) {
+	for _, in := range []string{
+		"get" + strings.Repeat(" a", 5000) + "\r\n",
+		strings.Repeat("bad\r\n", 200000),
+		strings.Repeat("version\r\n", 200000),
+		"get p1\r\n" + strings.Repeat("get a a a a a a a\r\n", 5000),
+		"get p1\r\n" + strings.Repeat("bad\r\n", 200000),
+	} {
+		b := newBench(t)
+		b.s.value = func([]byte) []byte { return make([]byte, 1000) }
+		b.w.space = 0
+		b.send(in)
+		if held := b.pool.total.Load(); held > 3*highWater {
+			t.Errorf("%d bytes are held of %.20q", held, in)
+		}
+		if len(b.out)+len(b.tail) < highWater && len(b.w.in) == 0 {
+			t.Errorf("too little was asked for: %.20q", in)
+		}
+		b.w.space, b.blocked = -1, false
+		for _, a := range b.s.pending {
+			a.ready = true
+		}
+		for b.readable = true; len(b.w.in) > 0; b.readable = true {
+			b.settled()
+		}
+		if b.settled(); b.out != nil || !b.hungry {
+			t.Errorf("it has not come to its end: %.20q", in)
+		}
+	}
+}
+
 func TestHalfClosedClientGetsItsAnswers(t *testing.T) {
 	b := newBench(t)
 	b.w.eof = true
@@ -365,7 +397,9 @@ func TestGoneClient(t *testing.T) {
 		t.Fatal("discarded with answers pending")
 	}
 	b.s.pending[1].ready = true
-	b.discard()
+	if b.discard() {
+		t.Fatal("discarded with an answer pending")
+	}
 	b.s.pending[0].ready = true
 	if !b.discard() || !b.s.pending[0].done || !b.s.pending[1].done {
 		t.Fatal("answers were left behind")

@@ -331,6 +331,10 @@ func TestLongRetrieval(t *testing.T) {
 			if got := strings.Count(want, "key012345"); got != keys && name != "bad first" && name != "exptime" {
 				t.Errorf("%d keys of %d", got, keys)
 			}
+			atEnd := func(left int) int { return max(1, left-600) } // then byte by byte
+			if got := transcript(t, []byte(in), atEnd); got != want {
+				t.Errorf("byte by byte at the end: %s", firstDifference(got, want))
+			}
 			rng := rand.New(rand.NewPCG(seed, 0))
 			for _, size := range []int{100, 4096, 70000} {
 				got := transcript(t, []byte(in), func(int) int { return 1 + rng.IntN(size) })
