@@ -42,11 +42,11 @@ func unharmed(t *testing.T, s *running, before, growth int64) {
 }
 
 // pour writes parts of b over and over until n bytes are written or the server
-// takes no more, and returns how many it took.
-func pour(c net.Conn, b []byte, n int) (int, error) {
+// has taken nothing for stalled, and returns how many it took.
+func pour(c net.Conn, b []byte, n int, stalled time.Duration) (int, error) {
 	written := 0
 	for written < n {
-		c.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
+		c.SetWriteDeadline(time.Now().Add(stalled))
 		k, err := c.Write(b[:min(len(b), n-written)])
 		written += k
 		if err != nil {
@@ -64,7 +64,7 @@ func TestNoNewline(t *testing.T) {
 	for _, begin := range []string{"", "set ", "bogus ", "delete ", "mg "} {
 		c := s.dial(t)
 		fmt.Fprint(c, begin)
-		if n, err := pour(c, bytes.Repeat([]byte("x"), 64<<10), mib); err == nil {
+		if n, err := pour(c, bytes.Repeat([]byte("x"), 64<<10), mib, patience); err == nil {
 			if err := expectClose(c); err != nil {
 				t.Errorf("%q and %d bytes without a newline: %v", begin, n, err)
 			}
@@ -81,7 +81,7 @@ func TestEndlessRetrieval(t *testing.T) {
 	before := s.rss(t, "VmRSS")
 	c := s.dial(t)
 	fmt.Fprint(c, "get")
-	if n, err := pour(c, bytes.Repeat([]byte(" nothing"), 8<<10), 64*mib); err != nil {
+	if n, err := pour(c, bytes.Repeat([]byte(" nothing"), 8<<10), 64*mib, patience); err != nil {
 		t.Fatalf("after %d bytes of keys: %v", n, err)
 	}
 	if got, err := ask(c, " end\r\n"); got != "END" {
@@ -91,7 +91,7 @@ func TestEndlessRetrieval(t *testing.T) {
 
 	c = s.dial(t)
 	fmt.Fprint(c, "get ")
-	pour(c, bytes.Repeat([]byte("k"), 64<<10), 64*mib)
+	pour(c, bytes.Repeat([]byte("k"), 64<<10), 64*mib, time.Second)
 	unharmed(t, s, before, 32*mib)
 }
 
@@ -138,7 +138,7 @@ func TestNeverReads(t *testing.T) {
 	for range 10 {
 		c := s.dial(t)
 		c.(*net.TCPConn).SetReadBuffer(64 << 10)
-		n, err := pour(c, bytes.Repeat([]byte("get big\r\n"), 1000), 64*mib)
+		n, err := pour(c, bytes.Repeat([]byte("get big\r\n"), 1000), 64*mib, time.Second)
 		if err == nil {
 			t.Errorf("the server took %d bytes of gets without being read from", n)
 		}
@@ -431,7 +431,7 @@ func TestDrainIsBounded(t *testing.T) {
 	value := strings.Repeat("b", 500_000)
 	c := s.dial(t)
 	ask(c, fmt.Sprintf("set b 0 0 %d\r\n%s\r\n", len(value), value))
-	pour(c, []byte(strings.Repeat("get b\r\n", 1000)), 7000)
+	pour(c, []byte(strings.Repeat("get b\r\n", 1000)), 7000, patience)
 	s.cmd.Process.Signal(syscall.SIGTERM)
 	if !s.ends(patience) {
 		t.Errorf("the server still waits %v after SIGTERM", patience)

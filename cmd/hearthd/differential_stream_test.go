@@ -260,6 +260,6 @@ func (d *difference) describe(first, other string) string {
 		i++
 	}
 	from := max(strings.LastIndexByte(d.first[:i], '\n'), 0)
-	from = max(strings.LastIndexByte(d.first[:from], '\n')+1, 0)
+	from = max(strings.LastIndexByte(d.first[:from], '\n')+1, i-200, 0)
 	return fmt.Sprintf("%s: %s\n%s: %s", first, brief([]byte(d.first[from:])), other, brief([]byte(d.other[from:])))
 }

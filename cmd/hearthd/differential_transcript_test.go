@@ -335,10 +335,13 @@ func (p *player) play(t testing.TB, st *step) error {
 	send, _ := unescape(strings.Join(st.sent, ""))
 	// Beside the reading, as the reply may fill the socket before all is sent;
 	// a server that closes does not take all of it.
+	sent := make(chan struct{})
 	go func() {
+		defer close(sent)
 		c.SetWriteDeadline(time.Now().Add(patience))
 		c.Write(send)
 	}()
+	defer func() { <-sent }()
 	if p.record {
 		return p.recordReply(c, st)
 	}
