@@ -167,3 +167,54 @@ func TestWriterIsToldWhatIsMissing(t *testing.T) {
 		t.Errorf("after Close: %v", err)
 	}
 }
+
+// TestWritesOutOfOrder has the writes of a page done in another order than they
+// were begun.
+func TestWritesOutOfOrder(t *testing.T) {
+	tier, disk := newTier(t, 3, ioqtest.DiskOptions{Manual: true})
+	w := tier.NewWriter(BucketDefault)
+	var batches []*Batch
+	var items []item
+	for n := range 3 {
+		it := newItem(n, 1000)
+		if err := put(w, &it); err != nil {
+			t.Fatal(err)
+		}
+		b, err := w.Flush()
+		if err != nil {
+			t.Fatal(err)
+		}
+		batches, items = append(batches, b), append(items, it)
+	}
+	for _, i := range []int{2, 0, 0} { // the last, the first, the one between
+		disk.Complete(i)
+		for n, b := range batches {
+			if !b.Ready() {
+				continue
+			}
+			if err := b.Err(); err != nil {
+				t.Fatal(err)
+			}
+			r, err := tier.StartRead(items[n].addr, nil, 0)
+			if err != nil {
+				t.Fatalf("write %d is done: %v", n, err)
+			}
+			disk.Complete(len(disk.Pending()) - 1)
+			if rec, err := r.Finish(items[n].key); err != nil {
+				t.Fatal(err)
+			} else {
+				check(t, items[n], rec)
+			}
+			r.Release()
+		}
+	}
+	for _, b := range batches {
+		b.Release()
+	}
+	tier.letGo(w.page)
+	disk.Drain()
+	if err := verify(disk.Image(tier.path(0))); err != nil {
+		t.Errorf("the sealed page: %v", err)
+	}
+	disk.Release()
+}

@@ -364,6 +364,28 @@ func TestDeviceOut(t *testing.T) {
 	mustGet(t, tier, disk, items)
 }
 
+// TestDeviceStaysIn fails one write in every page, which is bad but not the end.
+func TestDeviceStaysIn(t *testing.T) {
+	tier, disk := newTier(t, 8, ioqtest.DiskOptions{})
+	w := tier.NewWriter(BucketDefault)
+	for page := range 2 * tier.opt.DevicePages {
+		if tier.FreePages() == 0 {
+			if _, err := reclaim(t, tier); err != nil {
+				t.Fatal(err)
+			}
+		}
+		mustGet(t, tier, disk, mustFill(t, w, disk, 10*page, 1, 100))
+		disk.Inject(ioqtest.Nth(0, ioqtest.Is(ioqtest.Write), ioqtest.Fault{Err: syscall.EIO}))
+		if _, err := fill(w, disk, 10*page+1, 1, 100); !errors.Is(err, ErrIO) {
+			t.Fatalf("page %d: %v", page, err)
+		}
+		disk.Inject(nil)
+	}
+	if s := tier.Stats(); s.DeviceOut || s.WriteErrors != uint64(2*tier.opt.DevicePages) {
+		t.Errorf("stats %+v", s)
+	}
+}
+
 // TestFilesThatCannotBeOpened is TestDeviceOut for a device that gives no file.
 func TestFilesThatCannotBeOpened(t *testing.T) {
 	for _, verb := range []ioqtest.Verb{ioqtest.Open, ioqtest.Truncate} {

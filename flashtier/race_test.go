@@ -50,7 +50,7 @@ func TestConcurrent(t *testing.T) {
 	for _, direct := range []bool{false, true} {
 		disk := ioqtest.NewDisk(t, ioqtest.DiskOptions{Direct: direct})
 		o := testOptions(t, disk, 4)
-		o.PageFaults = 1 << 20 // see Finish: reads of a reused page are taken for faults
+		o.PageFaults = 1 << 20 // a read of a page that was reused after the slot was looked at counts as one
 		tier := open(t, o)
 		index := &slots{items: map[int]item{}}
 		var stop atomic.Bool
@@ -89,7 +89,12 @@ func readSlot(t *testing.T, tier *Tier, index *slots, n int, hits *atomic.Int64)
 			return
 		}
 	}
-	if now, ok := index.get(n); ok && now.addr == it.addr && !errors.Is(err, ErrBusy) {
+	if errors.Is(err, ErrBusy) {
+		return
+	}
+	index.mu.Lock() // as long as the slot is there, its page has not been freed
+	defer index.mu.Unlock()
+	if index.items[n].addr == it.addr {
 		if p, _, _ := tier.locate(it.addr); p.is() != PageDraining {
 			t.Errorf("slot %d at %v, still there: %v", n, it.addr, err)
 		}

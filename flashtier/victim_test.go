@@ -105,7 +105,7 @@ func TestExpiredPageGoesFirst(t *testing.T) {
 	w := tier.NewWriter(BucketLowTTL)
 	for i, exp := range []uint32{0, testClock + 50, testClock + 10} { // pages 0, 1, 2
 		for _, it := range []item{newItem(2*i, 100), newItem(2*i+1, 100)} {
-			if it.exp = exp; exp != 0 && it.key[len(it.key)-1]%2 == 0 {
+			if it.exp = exp; exp != 0 && it.key[len(it.key)-1]%2 == 1 {
 				it.exp -= 5
 			}
 			if err := put(w, &it); err != nil {
