@@ -47,29 +47,37 @@ func (s *slots) drop(a Addr, hash uint64) {
 // nothing failing: what a slot points at is read as it was written, or has been
 // reclaimed meanwhile. There must be no other miss.
 func TestConcurrent(t *testing.T) {
-	for _, direct := range []bool{false, true} {
-		disk := ioqtest.NewDisk(t, ioqtest.DiskOptions{Direct: direct})
-		o := testOptions(t, disk, 4)
-		o.PageFaults = 1 << 20 // a read of a page that was reused after the slot was looked at counts as one
-		tier := open(t, o)
-		index := &slots{items: map[int]item{}}
-		var stop atomic.Bool
-		var hits atomic.Int64
-		var readers sync.WaitGroup
-		for range 3 {
-			rng := seeded(t)
-			readers.Go(func() {
-				for !stop.Load() {
-					readSlot(t, tier, index, rng.IntN(200), &hits)
-				}
-			})
-		}
-		churn(t, tier, index, 1500)
-		stop.Store(true)
-		readers.Wait()
-		if s := tier.Stats(); hits.Load() == 0 || s.PageReclaims == 0 || s.ReadIO != 0 {
-			t.Errorf("%d hits, stats %+v", hits.Load(), s)
-		}
+	for name, queue := range map[string]func(t *testing.T) ioq.Queue{
+		"sim":          func(t *testing.T) ioq.Queue { return ioqtest.NewDisk(t, ioqtest.DiskOptions{}) },
+		"sim+direct":   func(t *testing.T) ioq.Queue { return ioqtest.NewDisk(t, ioqtest.DiskOptions{Direct: true}) },
+		"pread":        func(t *testing.T) ioq.Queue { return realQueue(t, "pread") },
+		"uring+direct": func(t *testing.T) ioq.Queue { return realQueue(t, "uring+direct") },
+	} {
+		t.Run(name, func(t *testing.T) { concurrent(t, queue(t)) })
+	}
+}
+
+func concurrent(t *testing.T, q ioq.Queue) {
+	o := testOptions(t, q, 4)
+	o.PageFaults = 1 << 20 // a read of a page that was reused after the slot was looked at counts as one
+	tier := open(t, o)
+	index := &slots{items: map[int]item{}}
+	var stop atomic.Bool
+	var hits atomic.Int64
+	var readers sync.WaitGroup
+	for range 3 {
+		rng := seeded(t)
+		readers.Go(func() {
+			for !stop.Load() {
+				readSlot(t, tier, index, rng.IntN(200), &hits)
+			}
+		})
+	}
+	churn(t, tier, index, 1500)
+	stop.Store(true)
+	readers.Wait()
+	if s := tier.Stats(); hits.Load() == 0 || s.PageReclaims == 0 || s.ReadIO != 0 {
+		t.Errorf("%d hits, stats %+v", hits.Load(), s)
 	}
 }
 
