@@ -108,7 +108,7 @@ func (set setting) start(t testing.TB) *running {
 		return startServer(t, hearthdPath(t), set.args...)
 	}
 	path := "ext_path=" + filepath.Join(t.TempDir(), "flash") + ":1g"
-	s := startServer(t, hearthdPath(t), append([]string{"-o", path + "," + set.flash}, set.args...)...)
+	s := startServer(t, hearthdPath(t), append([]string{"-o", set.flash + "," + path}, set.args...)...)
 	s.flash = true
 	return s
 }
