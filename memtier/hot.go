@@ -99,19 +99,24 @@ func (t *Tier) HotGet(h uint64, key []byte, loc Loc, version uint32, dst []byte)
 	if t.hot == nil {
 		return dst, Item{}, false
 	}
-	handle, ok := t.hot.cache.Get(h)
+	handle, _ := t.hot.cache.Get(h)
+	return t.hot.read(handle, key, loc, version, dst)
+}
+
+// read copies out of a chain, if it still is in the hands that the handle names.
+func (h *hot) read(handle uint64, key []byte, loc Loc, version uint32, dst []byte) ([]byte, Item, bool) {
 	first, gen := uint32(handle), uint32(handle>>32)
-	if !ok || first == 0 {
+	if first == 0 {
 		return dst, Item{}, false
 	}
-	b := t.hot.arena.block(first)
-	mu := &t.hot.locks[first%uint32(len(t.hot.locks))]
+	b := h.arena.block(first)
+	mu := &h.locks[first%uint32(len(h.locks))]
 	mu.Lock()
 	defer mu.Unlock()
 	if b.gen != gen {
 		return dst, Item{}, false
 	}
-	return t.hot.arena.read(b, key, loc, version, dst)
+	return h.arena.read(b, key, loc, version, dst)
 }
 
 // HotPut offers a copy of a flash value that was read again. It may be declined.

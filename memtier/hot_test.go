@@ -44,11 +44,16 @@ func TestHotIsNeverStale(t *testing.T) {
 // Many put and get in a cache too small for them, so that chains change hands
 // all the time. What a reader gets must be whole, and the one asked for.
 func TestHotIsNeverTorn(t *testing.T) {
+	t.Run("many", func(t *testing.T) { testHotTorn(t, 3000, 1) })
+	t.Run("few and long", func(t *testing.T) { testHotTorn(t, 3, 100) })
+}
+
+func testHotTorn(t *testing.T, keys uint64, times int) {
 	seed := newSeed(t)
 	tier := newTier(t, Options{Limit: 64 << 20, HotBytes: 1 << 20})
-	ops := 200000
+	ops := 200000 / (1 + times/10)
 	if testing.Short() {
-		ops = 20000
+		ops /= 10
 	}
 	var hits atomic.Int64
 	var wg sync.WaitGroup
@@ -57,9 +62,9 @@ func TestHotIsNeverTorn(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, g))
 			var want, out []byte
 			for range ops / 6 {
-				k, version := r.Uint64N(3000), uint32(r.IntN(3))
+				k, version := r.Uint64N(keys), uint32(r.IntN(3))
 				key := binary.LittleEndian.AppendUint64(nil, k)
-				want = pattern(want, int(k), uint64(version), 20000)
+				want = bytes.Repeat(pattern(want, int(k), uint64(version), 20000/times), times)
 				if r.IntN(2) == 0 {
 					tier.HotPut(tier.Hash(key), key, FlashLoc(k), version, Item{CAS: k}, want)
 					continue
@@ -90,5 +95,35 @@ func TestHotIsNeverTorn(t *testing.T) {
 	tier.hot.cache.Clear()
 	if n, used := tier.hot.items.Load(), tier.hot.arena.used(); n != 0 || used != 0 {
 		t.Errorf("%d copies, %d bytes leaked", n, used)
+	}
+}
+
+// A reader may come with a handle that ristretto has given up meanwhile.
+func TestHotOldHandle(t *testing.T) {
+	h, err := newHot(1 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.close()
+	key, value := []byte("key"), make([]byte, 1000)
+	put := func() uint64 {
+		first, _ := h.arena.store(key, FlashLoc(1), 2, Item{}, value)
+		h.items.Add(1)
+		return makeHandle(first, h.arena.block(first).gen)
+	}
+	old := put()
+	if out, _, ok := h.read(old, key, FlashLoc(1), 2, nil); !ok || len(out) != 1000 {
+		t.Fatal("not there")
+	}
+	h.free(old)
+	h.free(old)
+	if n, used := h.items.Load(), h.arena.used(); n != 0 || used != 0 {
+		t.Errorf("freed twice: %d copies, %d bytes", n, used)
+	}
+	for range 3 {
+		if _, _, ok := h.read(old, key, FlashLoc(1), 2, nil); ok {
+			t.Error("an old handle still reads")
+		}
+		put()
 	}
 }

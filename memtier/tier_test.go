@@ -331,3 +331,55 @@ func TestWriterHoldsSegment(t *testing.T) {
 		t.Error("not taken")
 	}
 }
+
+// What nobody found a place for is evicted with its segment, not left dangling.
+func TestFreeEvicts(t *testing.T) {
+	for _, judge := range []bool{false, true} {
+		tier := newTier(t, Options{Limit: 64 << 20})
+		for i := range 100 {
+			put(t, tier, strconv.Itoa(i), []byte("v"), uint64(i+1))
+		}
+		tier.SealActive(0, 1)
+		v, _ := tier.TakeOldest(0, 1)
+		for judge && v.Next() {
+			if verdict, it, _ := v.Judge(1, false, nil); verdict == Demote && it.CAS%2 == 0 {
+				tier.ReplaceIfSame(v.Hash(), v.Loc(), it.CAS, FlashLoc(it.CAS), 1)
+			}
+		}
+		v.Free()
+		want := Stats{Evictions: 100}
+		if judge {
+			want = Stats{Evictions: 50, IndexItems: 50, FlashItems: 50}
+		}
+		st := tier.Stats()
+		if st.Evictions != want.Evictions || st.EvictedUnread != want.Evictions || st.IndexItems != want.IndexItems ||
+			st.FlashItems != want.FlashItems || st.ValueBytes != 0 {
+			t.Errorf("judged %v: %+v", judge, st)
+		}
+	}
+}
+
+// A slot is only repointed, and a flash value only replaced, if it is what the
+// caller has read.
+func TestReplaceOnlyWhatWasRead(t *testing.T) {
+	tier := newTier(t, Options{Limit: 64 << 20})
+	w := put(t, tier, "k", []byte("one"), 1)
+	put(t, tier, "k", []byte("two"), 2)
+	if tier.ReplaceIfSame(w.Hash, w.NewLoc, 1, FlashLoc(1), 1) {
+		t.Error("replaced a record of another CAS")
+	}
+	if !tier.ReplaceIfSame(w.Hash, w.NewLoc, 2, FlashLoc(1), 1) {
+		t.Error("not replaced")
+	}
+	at := Write{Hash: w.Hash, Key: w.Key, Value: []byte("three"), NewCAS: 3, At: FlashLoc(2)}
+	if st := tier.Store(&at, 1); st != Changed || at.HasDisplaced {
+		t.Errorf("%v %+v", st, at)
+	}
+	at.At = FlashLoc(1)
+	if st := tier.Store(&at, 1); st != Stored || !at.HasDisplaced || at.Displaced != FlashLoc(1) {
+		t.Errorf("%v %+v", st, at)
+	}
+	if st := tier.Store(&at, 1); st != Changed {
+		t.Errorf("%v %+v", st, at)
+	}
+}
