@@ -24,7 +24,7 @@ var figures = []figure{
 	{"p99 us", true, func(r Round) float64 { return r.latency().P99 }, "%.0f"},
 	{"p99.9 us", true, func(r Round) float64 { return r.latency().P999 }, "%.0f"},
 	{"max us", true, func(r Round) float64 { return r.latency().Max }, "%.0f"},
-	{"misses", false, func(r Round) float64 { return float64(r.Misses) }, "%.0f"},
+	{"missed %", false, func(r Round) float64 { return r.missed() }, "%.2f"},
 	{"wrong", false, func(r Round) float64 { return r.bad() }, "%.0f"},
 	{"refused", false, func(r Round) float64 { return float64(r.Refused) }, "%.0f"},
 	{"lost", false, func(r Round) float64 { return float64(r.Lost) }, "%.0f"},
@@ -44,6 +44,12 @@ func (r Round) server() ServerUsage {
 		return *r.Server
 	}
 	return ServerUsage{}
+}
+
+// missed is the share of gets' keys that were not found. Ratios say little when
+// it differs between the sides: a miss is cheap.
+func (r Round) missed() float64 {
+	return 100 * float64(r.Misses) / float64(max(1, r.Hits+r.Misses+r.Wrong+r.Stale))
 }
 
 // bad is the number of wrong and stale values, of the work and the ReadBack.
@@ -86,14 +92,21 @@ func (r Round) examples() []string {
 // PrintTable writes comparisons as one markdown table: the medians of each
 // side, and the median and range of the rounds' ratios. A round's two runs are
 // next to each other in time, so their ratio is steadier than the medians'.
+// Comparisons without a whole round are left out.
 func PrintTable(out io.Writer, comparisons []*Comparison) error {
+	whole := slices.DeleteFunc(slices.Clone(comparisons), func(c *Comparison) bool {
+		return min(len(c.Rounds[0]), len(c.Rounds[1])) == 0
+	})
+	if len(whole) == 0 {
+		return nil
+	}
 	var b strings.Builder
 	b.WriteString("| case | server |")
 	for _, f := range figures {
 		fmt.Fprintf(&b, " %s |", f.name)
 	}
 	b.WriteString("\n|---|---|" + strings.Repeat("---:|", len(figures)) + "\n")
-	for _, c := range comparisons {
+	for _, c := range whole {
 		c.printRows(&b)
 	}
 	_, err := io.WriteString(out, b.String())
