@@ -15,14 +15,21 @@ const (
 	cacheWindow = 32
 	// cacheEvery is how many reads pass, while the cache misses, to one try.
 	cacheEvery = 64
+	// poolHits and ringHits are how many tries of a window must hit for the
+	// next to be worth it. The read that a miss has started is not lost: the
+	// ring goes on with it for about what it would have cost anyway, but a
+	// worker of the pool pays for the same blocks again.
+	poolHits = cacheWindow * 7 / 8
+	ringHits = cacheWindow / 2
 )
 
 // cacheProbe serves reads from the page cache with RWF_NOWAIT and learns whether
 // that pays. A hit costs about as much as the copy; a miss costs ten times that,
 // because the kernel starts the read before it answers EAGAIN. So it is tried on
-// every read while at least half the tries of a window hit, and on one of
-// cacheEvery otherwise.
+// every read while enough of the last tries hit, and on one of cacheEvery
+// otherwise.
 type cacheProbe struct {
+	enough  uint64        // poolHits or ringHits
 	window  atomic.Uint64 // tries << 32 | hits
 	missing atomic.Bool   // the last full window was mostly misses
 	skipped atomic.Uint32
@@ -46,7 +53,7 @@ func (c *cacheProbe) saw(hit bool) {
 	w := c.window.Add(add)
 	tries, hits := w>>32, w&(1<<32-1)
 	if tries >= cacheWindow && c.window.CompareAndSwap(w, 0) {
-		c.missing.Store(hits*2 < tries)
+		c.missing.Store(hits*cacheWindow < c.enough*tries)
 	}
 }
 

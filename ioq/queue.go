@@ -109,6 +109,7 @@ func New(o Options) (Queue, error) {
 func newQueue(o Options, name string, direct bool) (*queue, error) {
 	q := &queue{name: name, direct: direct, drained: make(chan struct{}, 1)}
 	if strings.HasPrefix(name, "pread") {
+		q.cache.enough = poolHits
 		q.engine = newPool(q, o.Threads)
 		return q, nil
 	}
@@ -116,6 +117,7 @@ func newQueue(o Options, name string, direct bool) (*queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ioq: start io_uring: %w", err)
 	}
+	q.cache.enough = ringHits
 	q.engine = u
 	return q, nil
 }

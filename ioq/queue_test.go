@@ -355,7 +355,12 @@ func TestRingGoesOnAfterShortTransfer(t *testing.T) {
 // TestCacheProbe wants reads tried while the cache hits, hardly any while it
 // misses, and all again soon after it hits again.
 func TestCacheProbe(t *testing.T) {
-	var c cacheProbe
+	testCacheProbe(t, poolHits)
+	testCacheProbe(t, ringHits)
+}
+
+func testCacheProbe(t *testing.T, enough uint64) {
+	c := cacheProbe{enough: enough}
 	tries := func(reads int, hit bool) (n int) {
 		for range reads {
 			if c.worth() {
@@ -373,6 +378,14 @@ func TestCacheProbe(t *testing.T) {
 	}
 	if n := tries(10000, true); n < 10000-2*cacheWindow*cacheEvery {
 		t.Errorf("%d of 10000 hits tried after the misses", n)
+	}
+	for range cacheWindow { // three of four: enough for the ring only
+		for i := range 4 {
+			c.saw(i != 0)
+		}
+	}
+	if c.missing.Load() != (c.enough == poolHits) {
+		t.Errorf("three hits of four, %d enough: missing %v", c.enough, c.missing.Load())
 	}
 	c.refused.Store(true)
 	c.missing.Store(true)
