@@ -154,9 +154,13 @@ func (ch *Change) inRAM() (st memtier.Status) {
 	case Delete:
 		ch.header, st = mem.Delete(ch.hash, ch.Key, now)
 	default:
-		return ch.store(memtier.Write{
+		st = ch.store(memtier.Write{
 			Value: ch.Value, Flags: ch.Flags, Exptime: ch.Exptime, Mode: modeOf[ch.Verb], Expect: ch.Expect,
 		})
+		if st == memtier.TooLarge && (ch.Verb == Append || ch.Verb == Prepend) {
+			st = memtier.NotStored // together they are too large, and the old value stays
+		}
+		return st
 	}
 	switch st {
 	case memtier.Deleted, memtier.Expired, memtier.NotFound: // not found: it had expired, or is nowhere
@@ -231,7 +235,7 @@ func (ch *Change) onStranger() memtier.Status {
 // join stores head and tail together in the record's place.
 func (ch *Change) join(rec *flashtier.Record, head, tail []byte) memtier.Status {
 	if len(ch.Key)+len(head)+len(tail) > ch.c.opts.MaxItem {
-		return memtier.TooLarge
+		return memtier.NotStored
 	}
 	ch.joined = append(append(ch.joined[:0], head...), tail...)
 	return ch.rewrite(rec)

@@ -38,6 +38,9 @@ const (
 // Retrieval tells whether op looks up keys and answers with their values.
 func (op Op) Retrieval() bool { return op >= OpGet && op <= OpGats }
 
+// Touches tells whether op is a retrieval that changes what it finds.
+func (op Op) Touches() bool { return op == OpGat || op == OpGats }
+
 // Storage tells whether op carries a value.
 func (op Op) Storage() bool { return op >= OpSet && op <= OpCAS }
 

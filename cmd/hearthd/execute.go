@@ -103,7 +103,7 @@ var verbOf = [...]hearth.Verb{
 	protocol.OpAppend: hearth.Append, protocol.OpPrepend: hearth.Prepend, protocol.OpCAS: hearth.CompareAndSwap,
 	protocol.OpIncr: hearth.Incr, protocol.OpDecr: hearth.Decr,
 	protocol.OpTouch: hearth.Touch, protocol.OpDelete: hearth.Delete,
-	protocol.OpQuit: 0,
+	protocol.OpCacheMemlimit: 0, // the last Op: every Op has an entry
 }
 
 // change is a change of one key that may have to wait for flash or for room.

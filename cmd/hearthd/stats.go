@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"strconv"
@@ -34,7 +35,8 @@ func counter(name string, value uint64) stat { return stat{name, value, true} }
 
 // appendStats answers the stats command with the given argument.
 func (h *handler) appendStats(args, dst []byte) []byte {
-	switch string(args) {
+	group, _, _ := bytes.Cut(bytes.TrimLeft(args, " "), []byte(" "))
+	switch string(group) {
 	case "":
 		return h.appendLines(dst, h.general())
 	case "settings":
@@ -129,14 +131,14 @@ func commands(s *hearth.Stats) []stat {
 	cas := s.Changes[hearth.CompareAndSwap]
 	var sets, tooLarge, noRoom uint64
 	for v := hearth.Set; v <= hearth.CompareAndSwap; v++ {
-		sets += s.Asked(v)
+		sets += s.Asked(v) - s.Changes[v][hearth.TooLarge]
 	}
 	for v := range s.Changes {
 		tooLarge += s.Changes[v][hearth.TooLarge]
 		noRoom += s.Changes[v][hearth.NoRoom]
 	}
 	stats := []stat{
-		counter("cmd_get", hits+s.Misses),
+		counter("cmd_get", hits-s.TouchHits+s.Misses-s.TouchMisses),
 		counter("cmd_set", sets),
 		counter("cmd_flush", s.Flushes),
 		counter("cmd_touch", s.Asked(hearth.Touch)+s.TouchHits+s.TouchMisses),

@@ -83,6 +83,7 @@ type Conn struct {
 	sent   int    // bytes of out that are written
 	ring   ring
 	window int    // how many Pendings may be in flight
+	alone  bool   // what is pending changes an item: nothing may overtake it
 	tail   []byte // replies behind a Pending
 	moved  int    // bytes of tail that are in out
 	lent   int    // bytes of all three buffers, as the pool knows them
@@ -123,6 +124,7 @@ func (c *Conn) Loop() int { return c.index }
 // reset readies c for a new client.
 func (c *Conn) reset() {
 	c.parser = c.limits.parser
+	c.alone = false
 	c.phase, c.length, c.parsed, c.sent, c.window = parsing, 0, 0, 0, ringSize
 	c.hungry, c.readable, c.fresh = true, true, true
 	c.peerDone, c.draining, c.eof, c.blocked = false, false, false, false
@@ -261,6 +263,7 @@ func (c *Conn) execute() bool {
 		c.put(dst)
 		if p != nil {
 			c.push(p, false)
+			c.alone = c.req.Op.Touches()
 		}
 	}
 	return false

@@ -83,7 +83,7 @@ func (c *Conn) finish() {
 		c.moved += e.after
 		c.ring.pop()
 	}
-	c.tail, c.moved = c.tail[:0], 0
+	c.tail, c.moved, c.alone = c.tail[:0], 0, false
 	if c.phase == doing {
 		c.consume()
 	}
@@ -100,7 +100,7 @@ func (c *Conn) narrow(answer int) {
 
 // room tells whether one more key may be looked up now.
 func (c *Conn) room() bool {
-	return c.ring.n < c.window && len(c.tail) < c.limits.highWater && len(c.out)-c.sent < c.limits.highWater
+	return !c.alone && c.ring.n < c.window && len(c.tail) < c.limits.highWater && len(c.out)-c.sent < c.limits.highWater
 }
 
 // discard steps the Pendings of a connection whose client has gone, and tells
