@@ -156,9 +156,9 @@ func freePort(t testing.TB) string {
 // launch starts a process without waiting for it to listen.
 func launch(t testing.TB, path string, args ...string) *running {
 	t.Helper()
-	s := &running{name: "hearthd", exited: make(chan struct{})}
-	if path != hearthd.path {
-		s.name = filepath.Base(path)
+	s := &running{name: filepath.Base(path), exited: make(chan struct{})}
+	if s.name != "memcached" {
+		s.name = "hearthd"
 	}
 	s.cmd = exec.Command(path, args...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.stderr, &s.stderr

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// replyTimeout is when a reply to a generated batch counts as missing. Much
-// less than patience: shrinking has to wait for it often.
+// replyTimeout is when a reply within a generated batch counts as missing.
+// Less than patience: shrinking has to wait for it often.
 const replyTimeout = 4 * time.Second
 
 // stream is a server with the connections that generated requests go over, and
@@ -71,13 +71,13 @@ func (st *stream) batch(reqs []request, cuts *rand.Rand) []byte {
 	send = append(send, batchPadding+"version\r\n"...)
 	client := reqs[0].client
 	c := st.conns[client]
-	c.SetDeadline(time.Now().Add(replyTimeout))
+	c.SetWriteDeadline(time.Now().Add(patience))
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
 		writeInPieces(c, send, cuts)
 	}()
-	out, err := st.replies(st.in[client])
+	out, err := st.replies(c, st.in[client])
 	if err != nil {
 		out = append(out, "-- "+reason(err)+"\n"...)
 		c.Close()
@@ -112,9 +112,10 @@ func writeInPieces(c net.Conn, b []byte, cuts *rand.Rand) {
 }
 
 // replies reads up to the reply to version.
-func (st *stream) replies(in *bufio.Reader) ([]byte, error) {
+func (st *stream) replies(c net.Conn, in *bufio.Reader) ([]byte, error) {
 	var out []byte
 	for {
+		c.SetReadDeadline(time.Now().Add(replyTimeout))
 		l, err := in.ReadBytes('\n')
 		if err != nil {
 			return append(out, l...), err
