@@ -37,12 +37,14 @@ func (p *pool) getEntries() *entries {
 func (p *pool) get(n int) []byte {
 	if last := len(p.wide) - 1; last >= 0 && cap(p.wide[last]) >= n && n != bufferSize {
 		b := p.wide[last]
+		p.wide[last] = nil // or it would be kept alive by a slice that is longer at times
 		p.wide = p.wide[:last]
 		p.kept -= cap(b)
 		return b
 	}
 	if last := len(p.small) - 1; last >= 0 && n <= bufferSize {
 		b := p.small[last]
+		p.small[last] = nil
 		p.small = p.small[:last]
 		return b
 	}
