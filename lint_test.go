@@ -51,6 +51,8 @@ var arrows = []arrow{
 	{from: "protocol/server", module: []string{"protocol", "protocol/text"}, other: []string{"golang.org/x/sys"}},
 	{from: "cmd/hearthd", module: []string{rootPath, "protocol", "protocol/text", "protocol/server"}, other: []string{"github.com/spf13/pflag", "golang.org/x/sys"}},
 	{from: "cmd/hearth", module: []string{"tools/loadgen"}, other: []string{"github.com/spf13/cobra", "github.com/spf13/pflag"}},
+	{from: "tools/oracle"},
+	{from: "tools/crashtest", module: []string{"tools/oracle"}},
 	{from: "tools/loadgen", module: []string{"protocol", "protocol/text"}, other: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys"}},
 }
 
