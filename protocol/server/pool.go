@@ -7,8 +7,11 @@ const (
 	bufferSize = 16 << 10
 	// keepSize is the largest buffer kept for reuse, in bytes.
 	keepSize = 2 << 20
-	// keepTotal bounds the buffers over bufferSize that are kept.
+	// keepTotal bounds the buffers over bufferSize that are kept, in bytes.
 	keepTotal = 4 << 20
+	// keepSmall bounds those of bufferSize. More come back than went out: a
+	// buffer that a Handler made may happen to have that size.
+	keepSmall = 256
 )
 
 // pool is a loop's free buffers. What came back last goes out first, so that a
@@ -56,7 +59,7 @@ func (p *pool) get(n int) []byte {
 // put takes a buffer back.
 func (p *pool) put(b []byte) {
 	switch n := cap(b); {
-	case n == bufferSize:
+	case n == bufferSize && len(p.small) < keepSmall:
 		p.small = append(p.small, b[:0])
 	case n > bufferSize && n <= keepSize && p.kept+n <= keepTotal:
 		p.wide = append(p.wide, b[:0])

@@ -42,6 +42,9 @@ func (r *ring) pop() {
 // sink is where the next reply goes: to the output, or behind what is pending.
 func (c *Conn) sink() []byte {
 	if c.ring.n > 0 {
+		if c.tail == nil {
+			c.tail = c.lend(0)
+		}
 		return c.tail
 	}
 	if c.out == nil {
