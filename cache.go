@@ -51,6 +51,7 @@ type Cache struct {
 	now     atomic.Uint32 // coarse clock, Unix seconds
 	cas     atomic.Uint64 // the last CAS given out
 	flushAt atomic.Uint32 // when a delayed FlushAll is due, 0 if none
+	rereads atomic.Uint64 // reads from flash of values that had been read before
 	room    room
 	count   counters
 	started time.Time

@@ -156,6 +156,12 @@ func (l *Lookup) settled(st Status, n, ofTouch *atomic.Uint64) Status {
 	return st
 }
 
+// promoteEvery is how many reads of values that had been read before there are
+// for each that is offered to the hot values. What is read often enough to be
+// worth its RAM is soon among them; a copy of all the others would cost as much
+// as their reads.
+const promoteEvery = 8
+
 // arrive takes what the record says of the item, sets a touched item's expiry
 // time, and offers a value that is read again to the hot values.
 func (l *Lookup) arrive(rec *flashtier.Record) landing {
@@ -167,7 +173,7 @@ func (l *Lookup) arrive(rec *flashtier.Record) landing {
 	if l.touch {
 		l.meta.Exptime = l.exptime
 	}
-	if l.c.hot && header.Accessed {
+	if l.c.hot && header.Accessed && l.c.rereads.Add(1)%promoteEvery == 0 {
 		it := memtier.Item{Flags: rec.Flags, CAS: rec.CAS}
 		l.c.count.promoted.Add(1)
 		l.c.mem.HotPut(l.hash, l.key, l.loc, l.read.Version(), it, rec.Value)
