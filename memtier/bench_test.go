@@ -52,7 +52,7 @@ func fillFor(b testing.TB, items, valueLen int) *Tier {
 }
 
 func BenchmarkGet(b *testing.B) {
-	for _, c := range []struct{ items, valueLen int }{{1e6, 100}, {20e6, 100}, {1e6, 16}, {20e6, 16}} {
+	for _, c := range []struct{ items, valueLen int }{{1000, 100}, {1e6, 100}, {20e6, 100}, {1e6, 16}, {20e6, 16}} {
 		b.Run(fmt.Sprintf("items=%d/value=%d", c.items, c.valueLen), func(b *testing.B) {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
@@ -89,6 +89,40 @@ func threadTime() time.Duration {
 }
 
 const getRound = 100000
+
+// BenchmarkGetMany reads as a multi-get does, with Warm and without.
+func BenchmarkGetMany(b *testing.B) {
+	for _, c := range []struct {
+		items, batch int
+		warm         bool
+	}{{1e6, 16, false}, {1e6, 16, true}, {1e6, 50, true}, {20e6, 16, false}, {20e6, 16, true}} {
+		b.Run(fmt.Sprintf("items=%d/batch=%d/warm=%v", c.items, c.batch, c.warm), func(b *testing.B) {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			t := fillFor(b, c.items, 100)
+			r := rand.New(rand.NewPCG(1, 2))
+			buf := make([]byte, 0, 256)
+			keys, hashes := make([][16]byte, c.batch), make([]uint64, c.batch)
+			best := time.Duration(math.MaxInt64)
+			for b.Loop() {
+				start := threadTime()
+				for range getRound / c.batch {
+					for i := range keys {
+						hashes[i] = t.Hash(benchKey(keys[i][:], r.Uint64N(uint64(c.items))))
+					}
+					if c.warm {
+						t.Warm(hashes)
+					}
+					for i, h := range hashes {
+						t.Get(h, keys[i][:], buf, 1)
+					}
+				}
+				best = min(best, threadTime()-start)
+			}
+			b.ReportMetric(float64(best)/getRound, "cpu-ns/get")
+		})
+	}
+}
 
 // BenchmarkGetParallel is BenchmarkGet on all processors.
 func BenchmarkGetParallel(b *testing.B) {

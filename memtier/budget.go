@@ -75,6 +75,7 @@ func (g *segments) claim(n int64) bool {
 		return false
 	}
 	g.index += n
+	g.signalLowLocked()
 	return true
 }
 
@@ -98,6 +99,13 @@ func (g *segments) available() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.availableLocked()
+}
+
+// signalLowLocked tells that it is time to empty a segment, if it is.
+func (g *segments) signalLowLocked() {
+	if g.availableLocked() < g.lowWaterLocked() {
+		g.signal()
+	}
 }
 
 // lowWaterLocked is a sixteenth of all segments, or what a large write waits

@@ -98,6 +98,7 @@ func (s *storm) delete(k int) {
 
 func (s *storm) read(k int, buf, want []byte) {
 	key := s.name(k)
+	s.tier.Warm([]uint64{s.tier.Hash(key), s.tier.Hash(s.name(0))})
 	floor := s.keys[k].floor.Load()
 	for range 100 {
 		out, it, st := s.tier.Get(s.tier.Hash(key), key, buf[:0], 1)

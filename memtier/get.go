@@ -50,6 +50,7 @@ func (t *Tier) dropExpiredLocked(s *shard, p *slot, key []byte) Status {
 // value to dst and counts a read. The answer is Hit, Miss, Expired as of Get,
 // or OnFlash: nothing was changed then, see SetExptimeAt.
 func (t *Tier) Touch(h uint64, key, dst []byte, exptime, now uint32, want bool) ([]byte, Item, Status) {
+	defer t.segs.reap() // last, when the shard is free
 	s := t.lock(h)
 	defer s.mu.Unlock()
 	p := t.findLocked(s, h)
@@ -59,7 +60,6 @@ func (t *Tier) Touch(h uint64, key, dst []byte, exptime, now uint32, want bool) 
 	it := p.item()
 	switch {
 	case p.expired(now):
-		defer t.segs.reap()
 		return dst, it, t.dropExpiredLocked(s, p, key)
 	case it.Loc.OnFlash():
 		return dst, it, OnFlash

@@ -17,9 +17,7 @@ func (g *segments) allocLarge(units uint64, now uint32) (Loc, bool) {
 	m.state.Store(units | oneWriter)
 	g.sealLocked(n, now)
 	g.wanted = 0
-	if g.availableLocked() < g.lowWaterLocked() {
-		g.signal()
-	}
+	g.signalLowLocked()
 	return g.loc(n, 0), true
 }
 

@@ -29,6 +29,7 @@ type header struct {
 
 const (
 	headerBytes = 24
+	maxKey      = 1<<keyLenBits - 1
 
 	valLenBits  = 28
 	keyLenBits  = 8

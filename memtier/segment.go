@@ -203,9 +203,7 @@ func (g *segments) rotate(n, now uint32, spare int) bool {
 		g.sealLocked(n, now)
 		g.active.Store(next)
 	}
-	if !ok || g.availableLocked() < g.lowWaterLocked() {
-		g.signal()
-	}
+	g.signalLowLocked()
 	return ok
 }
 

@@ -51,7 +51,7 @@ type Write struct {
 // another key with the same tag is displaced, which is an eviction.
 func (t *Tier) Store(w *Write, now uint32) Status {
 	w.Displaced, w.DisplacedClass, w.HasDisplaced, w.OldItem, w.NewLoc = 0, 0, false, Item{}, 0
-	if len(w.Value) > t.item {
+	if len(w.Value) > t.item || len(w.Key) > maxKey {
 		return TooLarge
 	}
 	var staged Loc

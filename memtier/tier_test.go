@@ -383,3 +383,24 @@ func TestReplaceOnlyWhatWasRead(t *testing.T) {
 		t.Errorf("%v %+v", st, at)
 	}
 }
+
+// Warm changes nothing that can be seen.
+func TestWarm(t *testing.T) {
+	tier := newTier(t, Options{Limit: 64 << 20})
+	put(t, tier, "k", []byte("v"), 1)
+	putFlash(tier, hashOf(1), 1)
+	hashes := []uint64{tier.Hash([]byte("k")), hashOf(1), hashOf(2)}
+	before := tier.Stats()
+	tier.Warm(nil)
+	tier.Warm(hashes[:1])
+	tier.Warm(hashes)
+	if st := tier.Stats(); st != before {
+		t.Errorf("%+v, before %+v", st, before)
+	}
+	if _, it, st := get(tier, "k"); st != Hit || it.Accessed {
+		t.Errorf("%v %+v", st, it)
+	}
+	if !raceEnabled && testing.AllocsPerRun(100, func() { tier.Warm(hashes) }) != 0 {
+		t.Error("it allocates")
+	}
+}
