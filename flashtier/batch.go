@@ -213,7 +213,7 @@ func (t *Tier) finishWriteLocked(b *Batch) error {
 	}
 	p.insert(b.extent())
 	p.records += uint64(len(b.entries))
-	p.lastExp = max(p.lastExp, b.lastExp)
+	raise(&p.lastExp, b.lastExp)
 	p.objects.Add(int64(len(b.entries)))
 	p.bytes.Add(b.bytes)
 	p.end.Store(max(p.end.Load(), b.off+int64(len(b.op.Buf))))

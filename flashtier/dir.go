@@ -39,51 +39,49 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// adoptFiles looks at the page files of an earlier run. It remembers their
-// versions, so that a page's version never comes twice, refuses files of a newer
-// format before it changes any, and removes those the tier has no room for.
-func (t *Tier) adoptFiles() error {
+// pageFile is a page file of an earlier run.
+type pageFile struct {
+	id      PageID
+	path    string
+	version uint32 // of the page, as its header has it; 0 if that is no help
+	short   bool   // it has not even a header
+}
+
+// listPages looks at the page files of an earlier run, and refuses those of a
+// newer format.
+func (t *Tier) listPages() ([]pageFile, error) {
 	dir := pagesDir(t.opt.Dir)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return fmt.Errorf("flashtier: list %s: %w", dir, err)
+		return nil, fmt.Errorf("flashtier: list %s: %w", dir, err)
 	}
-	var surplus []string
-	var taken int64
+	var files []pageFile
 	for _, e := range entries {
-		var id PageID
-		if n, _ := fmt.Sscanf(e.Name(), pageName, &id); n != 1 || e.Name() != fmt.Sprintf(pageName, id) {
+		id, ok := pageOfName(e.Name())
+		if !ok {
 			continue
 		}
-		path := filepath.Join(dir, e.Name())
-		version, err := t.versionOf(path)
+		f, err := t.lookAtPage(id)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		taken += allocated(path)
-		if int64(id) >= int64(len(t.pages)) {
-			surplus = append(surplus, path)
-			continue
-		}
-		t.pages[id].version.Store(version)
+		files = append(files, f)
 	}
-	if err := t.checkRoom(dir, taken); err != nil {
-		return err
-	}
-	for _, path := range surplus {
-		if err := t.queue.Remove(path); err != nil {
-			return fmt.Errorf("flashtier: remove surplus page: %w", err)
-		}
-	}
-	return nil
+	return files, nil
 }
 
-// versionOf reads the page version of the file at path; 0 if its header does not
-// say. Only a newer format and a failure to open are errors.
-func (t *Tier) versionOf(path string) (uint32, error) {
-	f, err := t.queue.Open(path, 0)
+func pageOfName(name string) (id PageID, ok bool) {
+	n, _ := fmt.Sscanf(name, pageName, &id)
+	return id, n == 1 && name == fmt.Sprintf(pageName, id)
+}
+
+// lookAtPage reads the header of a page file. Only a newer format and a failure
+// to open are errors.
+func (t *Tier) lookAtPage(id PageID) (pageFile, error) {
+	p := pageFile{id: id, path: t.path(id)}
+	f, err := t.queue.Open(p.path, 0)
 	if err != nil {
-		return 0, fmt.Errorf("flashtier: open page: %w", err)
+		return p, fmt.Errorf("flashtier: open page: %w", err)
 	}
 	defer f.Close() // only read from
 	mem := alignedBlocks(blockSize)
@@ -91,13 +89,29 @@ func (t *Tier) versionOf(path string) (uint32, error) {
 	op.SubmitTo(t.queue)
 	op.Wait()
 	h, err := DecodeHeader(mem)
-	if op.Err == nil && errors.Is(err, ErrFormat) {
-		return 0, fmt.Errorf("%s: %w", path, err)
+	switch {
+	case op.Err != nil:
+		p.short = errors.Is(op.Err, ioq.ErrShort)
+	case errors.Is(err, ErrFormat):
+		return p, fmt.Errorf("%s: %w", p.path, err)
+	case err == nil && h.ID == id:
+		p.version = h.Version
 	}
-	if op.Err != nil || err != nil {
-		return 0, nil
+	return p, nil
+}
+
+// removeSurplus removes the files of pages that the tier has no room for; none
+// of them is in use.
+func (t *Tier) removeSurplus(files []pageFile) error {
+	for _, f := range files {
+		if int64(f.id) < int64(len(t.pages)) {
+			continue
+		}
+		if err := t.queue.Remove(f.path); err != nil {
+			return fmt.Errorf("flashtier: remove surplus page: %w", err)
+		}
 	}
-	return h.Version, nil
+	return nil
 }
 
 // allocated is the bytes that the file system has given to the file at path.
@@ -109,10 +123,17 @@ func allocated(path string) int64 {
 	return st.Blocks * 512
 }
 
-// checkRoom verifies that the file system could take all pages, given that it
-// has given us taken bytes already. Page files are sparse, so nothing else would
-// notice before the pages fill.
-func (t *Tier) checkRoom(dir string, taken int64) error {
+// checkRoom verifies that the file system could take all pages, given what it
+// has given already to those of earlier runs, and to those set aside. Page files
+// are sparse, so nothing else would notice before the pages fill.
+func (t *Tier) checkRoom(files []pageFile) error {
+	dir, taken := pagesDir(t.opt.Dir), int64(0)
+	for _, f := range files {
+		taken += allocated(f.path)
+	}
+	for _, path := range t.aside {
+		taken += allocated(path)
+	}
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {
 		return fmt.Errorf("flashtier: room of %s: %w", dir, err)

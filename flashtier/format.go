@@ -127,6 +127,7 @@ var (
 var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 	le         = binary.LittleEndian
+	be         = binary.BigEndian
 )
 
 func checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }

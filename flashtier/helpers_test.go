@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/hearthcache/hearth/ioq"
 	"github.com/hearthcache/hearth/ioq/ioqtest"
 )
@@ -36,6 +38,7 @@ func testOptions(t testing.TB, q ioq.Queue, pages int) Options {
 	return Options{
 		Dir: t.TempDir(), Size: int64(pages) * testPage, PageSize: testPage, BufferSize: testBuffer,
 		Queue: q, Now: func() uint32 { return testClock }, Hash: testHash,
+		FS: vfs.NewCrashableMem(), JournalBytes: minJournal,
 	}
 }
 

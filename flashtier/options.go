@@ -2,7 +2,10 @@ package flashtier
 
 import (
 	"fmt"
+	"log/slog"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/hearthcache/hearth/ioq"
 )
@@ -43,6 +46,30 @@ type Options struct {
 	// Entries, for records whose index frame is bad; without it they are lost
 	// to Entries, and their page is retired.
 	Hash func(key []byte) uint64
+
+	// JournalBytes is the size of the journal, rounded down to a power of two
+	// of entries of 32 bytes: from 64 KiB to 1 GiB. Default 16 MiB.
+	JournalBytes int64
+	// JournalSync is how often the journal is synced, and so how much of it a
+	// power loss can take. Default 1 s.
+	JournalSync time.Duration
+	// AfterPowerLoss is "warm", the default, which keeps what was on flash and
+	// may bring back what was changed within JournalSync of the end, or
+	// "strict", which starts cold.
+	AfterPowerLoss string
+	// AcceptStale makes a start without a usable catalog or journal rebuild the
+	// tier from its pages, and those set aside, instead of starting cold: values
+	// come back that were overwritten or deleted.
+	AcceptStale bool
+	// Logger is told of what goes wrong in the background. Default: nobody.
+	Logger *slog.Logger
+	// Progress, if not nil, is called now and then by Recover, with the records
+	// it has come by and how many there are.
+	Progress func(done, total int64)
+	// FS is what the catalog lies on. Default: the operating system's.
+	FS vfs.FS
+
+	boot *[16]byte // of tests: the boot id
 }
 
 const (
@@ -54,9 +81,13 @@ const (
 	defaultPageFaults  = 8
 	defaultDevicePages = 4
 	minPages           = 2
+	defaultJournalSync = time.Second
+
+	afterWarm   = "warm"
+	afterStrict = "strict"
 )
 
-func orDefault[T int | int64](v *T, def T) {
+func orDefault[T int | int64 | time.Duration](v *T, def T) {
 	if *v == 0 {
 		*v = def
 	}
@@ -70,6 +101,17 @@ func (o Options) withDefaults() (Options, error) {
 	orDefault(&o.ReadBytes, defaultReadBytes)
 	orDefault(&o.PageFaults, defaultPageFaults)
 	orDefault(&o.DevicePages, defaultDevicePages)
+	orDefault(&o.JournalBytes, defaultJournal)
+	orDefault(&o.JournalSync, defaultJournalSync)
+	if o.AfterPowerLoss == "" {
+		o.AfterPowerLoss = afterWarm
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
 	if o.Now == nil {
 		o.Now = func() uint32 { return uint32(time.Now().Unix()) }
 	}
@@ -95,6 +137,10 @@ func (o *Options) validate() error {
 			ErrOptions, o.BufferSize, dataEnd(int64(o.PageSize)))
 	case o.Buffers < 1 || o.ReadBytes < 0 || o.PageFaults < 1 || o.DevicePages < 1:
 		return fmt.Errorf("%w: a count is negative", ErrOptions)
+	case o.JournalBytes < minJournal || o.JournalBytes > maxJournal || o.JournalSync < 0:
+		return fmt.Errorf("%w: journal of %d bytes is not from 64 KiB to 1 GiB, or its sync interval is negative", ErrOptions, o.JournalBytes)
+	case o.AfterPowerLoss != afterWarm && o.AfterPowerLoss != afterStrict:
+		return fmt.Errorf("%w: after power loss %q is neither warm nor strict", ErrOptions, o.AfterPowerLoss)
 	}
 	return nil
 }

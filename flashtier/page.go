@@ -54,12 +54,12 @@ type page struct {
 	faults  atomic.Int32  // of reads and writes, since the last life without any
 	objects atomic.Int64  // records written and not dead
 	bytes   atomic.Int64  // the same, in bytes of their classes
+	lastExp atomic.Uint32 // when the last record expires; never is the greatest
 
 	// Under Tier.mu.
 	bucket   uint8
 	created  uint32
 	before   int32    // faults when the present life began
-	lastExp  uint32   // when the last record expires; never is the greatest
 	extents  []Extent // written, in the order of the page
 	records  uint64   // in extents
 	writes   int      // batches begun and not settled, and a seal not yet submitted
@@ -68,6 +68,12 @@ type page struct {
 	failed   bool     // a write failed, or reads retired it: the Writer lets it go
 	headless bool     // the write that carried the header failed
 	seal     *seal    // the trailer's write, in flight
+	named    []named  // of extents, those in the catalog
+	picked   bool     // Victim has it, or had it and could not take it
+	leaving  bool     // taken out of the catalog, or about to be
+	unsynced bool     // a sync failed: the catalog names no more of this life
+	rehash   bool     // its index frames have hashes of another seed
+	sized    bool     // file has been cut to size in this run
 
 	// Of the Writer that fills the page.
 	next int64 // where the next extent goes
@@ -112,7 +118,6 @@ func (t *Tier) openPage(bucket uint8) (*page, error) {
 	t.free = t.free[1:]
 	t.mu.Unlock()
 
-	first := p.file == nil
 	if err := t.openFile(p); err != nil {
 		t.mu.Lock()
 		t.free = append(t.free, p.id)
@@ -120,15 +125,15 @@ func (t *Tier) openPage(bucket uint8) (*page, error) {
 		t.mu.Unlock()
 		return nil, fmt.Errorf("%w: %w", ErrIO, err)
 	}
-	now := t.opt.Now()
-	version := p.version.Load() + 1
-	if first { // the header of an earlier run may have been lost
-		version = max(version, now)
-	}
+	// Row and header of an earlier run may be lost, but no incarnation comes
+	// twice.
+	version := max(p.version.Load()+1, t.meta.incarnation)
 	t.mu.Lock()
-	p.bucket, p.created, p.lastExp = bucket, now, 0
+	p.bucket, p.created = bucket, t.opt.Now()
+	p.lastExp.Store(0)
 	p.extents, p.records, p.begun = p.extents[:0], 0, 0
 	p.closed, p.failed, p.headless = false, false, false
+	p.named, p.picked, p.leaving, p.unsynced, p.rehash = p.named[:0], false, false, false, false
 	p.next, p.before = 0, p.faults.Load()
 	p.version.Store(version)
 	p.become(PageOpen)
@@ -145,23 +150,27 @@ func (t *Tier) headerOf(p *page) PageHeader {
 	}
 }
 
-// openFile opens p's file at its first use in this run. It is sparse, and cut to
-// size if an earlier run had larger pages.
+// openFile opens p's file, and cuts it to size, before it is first written in
+// this run. It is sparse.
 func (t *Tier) openFile(p *page) error {
-	if p.file != nil {
+	if p.sized {
 		return nil
 	}
-	f, err := t.queue.Open(t.path(p.id), t.pageSize)
-	if err != nil {
+	if p.file == nil {
+		t.makeRoom()
+		f, err := t.queue.Open(t.path(p.id), t.pageSize)
+		if err != nil {
+			t.counts.writeErrors.Add(1)
+			return err
+		}
+		p.file = f
+		t.newFiles.Store(true)
+	}
+	if err := p.file.Truncate(t.pageSize); err != nil {
 		t.counts.writeErrors.Add(1)
 		return err
 	}
-	if err := f.Truncate(t.pageSize); err != nil {
-		t.counts.writeErrors.Add(1)
-		f.Close() // nothing was written
-		return err
-	}
-	p.file = f
+	p.sized = true
 	return nil
 }
 
@@ -200,7 +209,9 @@ func (t *Tier) settlePageLocked(p *page) *seal {
 	case t.closed:
 		return nil
 	case p.is() == PageRetired:
-		t.condemned = append(t.condemned, p.id)
+		if !p.picked {
+			t.condemned = append(t.condemned, p.id)
+		}
 		return nil
 	case len(p.extents) == 0:
 		t.freeLocked(p)

@@ -33,6 +33,17 @@ type Stats struct {
 	BadIndexes  uint64 // index frames that could not be used
 	WriteErrors uint64
 
+	JournalBytes   int64  // size of the ring
+	JournalUsed    int64  // of it, what is not folded yet
+	JournalEntries uint64 // appended, in all runs
+	Folds          uint64
+	FoldErrors     uint64 // folds and syncs of the journal that failed
+	BlobsWaiting   int    // blobs on their way to the catalog
+	Blobs          uint64 // blobs written
+	CatalogBytes   int64  // on disk
+	CatalogErrors  uint64 // writes of the catalog that failed
+	PagesAside     int    // page files set aside and not yet removed
+
 	DeviceOut       bool
 	ReadBufferBytes int64 // mapped, in use and idle
 	WriteBuffers    int64 // bytes of all write buffers
@@ -46,6 +57,7 @@ type counts struct {
 	objectsEvicted, bytesEvicted                atomic.Uint64
 	readIO, readCRC, readVersion, readKey       atomic.Uint64
 	readGone, readBusy, badIndexes, writeErrors atomic.Uint64
+	folds, foldErrors, blobs, catalogErrors     atomic.Uint64
 }
 
 func (c *counts) wrote(b *Batch) {
@@ -81,6 +93,7 @@ func (t *Tier) Stats() Stats {
 		ReadBufferBytes:    t.reads.mapped.Load(),
 		WriteBuffers:       int64(t.opt.Buffers) * int64(t.opt.BufferSize),
 	}
+	t.addCatalog(&s)
 	t.mu.Lock()
 	s.PagesCondemned = len(t.condemned)
 	t.mu.Unlock()
@@ -88,6 +101,20 @@ func (t *Tier) Stats() Stats {
 		s.addPage(&t.pages[i])
 	}
 	return s
+}
+
+func (t *Tier) addCatalog(s *Stats) {
+	c := &t.counts
+	s.JournalBytes, s.JournalUsed = int64(t.journal.n*entryBytes), int64(t.journal.used()*entryBytes)
+	s.JournalEntries = t.journal.head.Load()
+	s.Folds, s.FoldErrors = c.folds.Load(), c.foldErrors.Load()
+	s.Blobs, s.CatalogErrors, s.CatalogBytes = c.blobs.Load(), c.catalogErrors.Load(), t.catalog.size()
+	t.commits.mu.Lock()
+	s.BlobsWaiting = len(t.commits.waiting) + t.commits.busy
+	t.commits.mu.Unlock()
+	t.makingRoom.Lock()
+	s.PagesAside = len(t.aside)
+	t.makingRoom.Unlock()
 }
 
 func (s *Stats) addPage(p *page) {

@@ -56,7 +56,11 @@ var (
 //
 // Locks: mu guards the page table's changes. It is never held across a call into
 // the queue, a mapping, or a wait other than on drained. The lock of the read
-// buffers is a leaf.
+// buffers is a leaf, and so is that of the blobs that wait. The catalog's writing
+// goroutine takes mu.
+//
+// Goroutines, from Open to Close: journalLoop, which syncs and folds the journal,
+// commitLoop, which takes blobs to the catalog, and the catalog's writeLoop.
 type Tier struct {
 	opt       Options
 	queue     ioq.Queue
@@ -68,6 +72,23 @@ type Tier struct {
 	reads     readBuffers
 	counts    counts
 	out       atomic.Bool // the device is out
+
+	catalog  *catalog
+	journal  *journal
+	meta     meta // changed only while a batch is filled
+	past     past // what Open has found, for Recover
+	gen      atomic.Uint32
+	flushAt  atomic.Uint32
+	seq      atomic.Uint64 // of the last blob
+	newFiles atomic.Bool   // page files were created since their directory was synced
+	commits  committer
+	loops    sync.WaitGroup
+	stop     chan struct{}
+
+	folding    sync.Mutex // one fold at a time; held across its write
+	foldBuffer []entry
+	aside      []string // page files set aside, next to be removed first; under makingRoom
+	makingRoom sync.Mutex
 
 	mu        sync.Mutex
 	drained   *sync.Cond // on mu: a page's last pin is gone, or a batch was released
@@ -82,9 +103,12 @@ type Tier struct {
 	closed    bool
 }
 
-// Open takes the directory and makes a tier of it. In this version every tier
-// starts empty: page files of an earlier run are reused as space, unless a newer
-// version has written them. The error is one line that names the directory.
+// Open takes the directory and makes a tier of it. Pages that the catalog of an
+// earlier run names are sealed, and can be read as soon as Recover has given
+// their addresses; all other page files are space. Where catalog or journal are
+// lost or cannot be trusted, the pages are set aside. Open refuses what a newer
+// version has written, and sizes that do not fit the pages in use. The error is
+// one line that names the directory.
 func Open(o Options) (*Tier, error) {
 	opt, err := o.withDefaults()
 	if err != nil {
@@ -96,28 +120,35 @@ func Open(o Options) (*Tier, error) {
 		pageSize:  int64(opt.PageSize),
 		pageUnits: uint64(opt.PageSize) / unit,
 		pages:     make([]page, opt.Size/int64(opt.PageSize)),
+		stop:      make(chan struct{}),
 	}
 	t.drained = sync.NewCond(&t.mu)
+	t.commits.changed = sync.NewCond(&t.commits.mu)
 	t.reads.limit = opt.ReadBytes
 	if t.lock, err = lockDir(opt.Dir); err != nil {
 		return nil, err
 	}
 	if err := t.prepare(); err != nil {
-		t.releaseMemory()
-		t.lock.Close()
-		return nil, err
+		return nil, errors.Join(err, t.giveUp())
 	}
+	t.loops.Add(2)
+	go t.journalLoop()
+	go t.commitLoop()
 	return t, nil
 }
 
 // prepare looks at what the directory holds and fills the page table.
 func (t *Tier) prepare() error {
-	if err := t.adoptFiles(); err != nil {
+	for i := range t.pages {
+		t.pages[i].id = PageID(i)
+	}
+	if err := t.lookBack(); err != nil {
 		return err
 	}
 	for i := range t.pages {
-		t.pages[i].id = PageID(i)
-		t.free = append(t.free, PageID(i))
+		if t.pages[i].is() == PageFree {
+			t.free = append(t.free, PageID(i))
+		}
 	}
 	for range t.opt.Buffers {
 		b, err := t.newBatch()
@@ -130,6 +161,12 @@ func (t *Tier) prepare() error {
 	return nil
 }
 
+// giveUp undoes what of Open has been done.
+func (t *Tier) giveUp() error {
+	err := t.closeCatalog()
+	return errors.Join(err, t.closeFiles())
+}
+
 func (t *Tier) releaseMemory() {
 	for _, b := range t.batches {
 		unmap(b.mem)
@@ -140,6 +177,7 @@ func (t *Tier) releaseMemory() {
 // Close waits until every Read and every Batch has been released, closes the
 // page files and gives the directory up. What Writers have not flushed is
 // dropped; they, and slices from Reserve, must not be used during or after it.
+// The next Open takes it for a crash, unless MarkClean came before.
 func (t *Tier) Close() error {
 	t.mu.Lock()
 	if t.closed {
@@ -167,7 +205,22 @@ func (t *Tier) Close() error {
 	t.mu.Lock()
 	t.reapSealsLocked()
 	t.mu.Unlock()
-	return t.closeFiles()
+	err := t.CommitAll()
+	t.commits.close()
+	close(t.stop)
+	t.loops.Wait()
+	return errors.Join(err, t.closeCatalog(), t.closeFiles())
+}
+
+// closeCatalog syncs and closes journal and catalog, as far as they are open.
+func (t *Tier) closeCatalog() (err error) {
+	if t.catalog != nil {
+		err = t.catalog.close()
+	}
+	if t.journal != nil {
+		err = errors.Join(err, t.journal.sync(), t.journal.close())
+	}
+	return err
 }
 
 func (t *Tier) closeFiles() error {

@@ -8,33 +8,61 @@ import (
 	"github.com/hearthcache/hearth/ioq"
 )
 
-// Victim picks the page to be reclaimed next and takes it from readers: one that
-// reads have retired, else one of which nothing is alive, else the one sealed
-// longest ago. The caller drops the headers of its Entries, then calls Free. It
-// is false if no page is sealed.
+// Victim picks the page to be reclaimed next and takes it from the catalog and
+// from readers: one that reads have retired, else one of which nothing is alive,
+// else the one sealed longest ago. The caller drops the headers of its Entries,
+// none of which can come back any more, then calls Free. It is false if no page
+// is sealed, or the catalog cannot be written.
 func (t *Tier) Victim() (PageID, bool) {
+	p, ok := t.pickVictim()
+	if !ok {
+		return 0, false
+	}
+	err := t.forget(p)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err != nil {
+		p.picked = false
+		t.counts.catalogErrors.Add(1)
+		t.opt.Logger.Error("flash tier: no page can be reclaimed", "page", p.id, "err", err)
+		if p.is() == PageSealed {
+			t.sealed = slices.Insert(t.sealed, 0, p.id)
+		} else {
+			t.condemned = append(t.condemned, p.id)
+		}
+		return 0, false
+	}
+	if p.is() == PageSealed {
+		p.become(PageDraining)
+	}
+	return p.id, true
+}
+
+// pickVictim takes the page to be reclaimed next off the lists of those that
+// could be.
+func (t *Tier) pickVictim() (*page, bool) {
 	now := t.opt.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.condemned) > 0 {
-		id := t.condemned[0]
-		t.condemned = t.condemned[1:]
-		return id, true
+	list := &t.condemned
+	i := 0
+	if len(*list) == 0 {
+		list = &t.sealed
+		i = max(0, slices.IndexFunc(t.sealed, func(id PageID) bool { return t.pages[id].lifeless(now) }))
 	}
-	if len(t.sealed) == 0 {
-		return 0, false
+	if len(*list) == 0 {
+		return nil, false
 	}
-	i := max(0, slices.IndexFunc(t.sealed, func(id PageID) bool { return t.pages[id].lifeless(now) }))
-	p := &t.pages[t.sealed[i]]
-	t.sealed = slices.Delete(t.sealed, i, i+1)
-	p.become(PageDraining)
-	return p.id, true
+	p := &t.pages[(*list)[i]]
+	*list = slices.Delete(*list, i, i+1)
+	p.picked = true
+	return p, true
 }
 
 // lifeless tells whether all records of p are dead or expired, as far as is
 // known: an exptime changed later is not.
 func (p *page) lifeless(now uint32) bool {
-	return p.objects.Load() <= 0 || p.lastExp <= now
+	return p.objects.Load() <= 0 || p.lastExp.Load() <= now
 }
 
 func (t *Tier) dropSealedLocked(id PageID) {

@@ -1,0 +1,361 @@
+package flashtier
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/klauspost/crc32"
+)
+
+// # The catalog's keys and values
+//
+// The catalog is a pebble store in DIR/catalog. Numbers in keys are big endian,
+// so that they sort; those in values are little endian.
+//
+//	key                                    value
+//	"m"                                    meta: what is written at Open
+//	"s"                                    state: what every batch brings up to date
+//	"p", page id 4                         row: a page
+//	"b", page id 4, version 4, extent 4    blob: the live records of an extent
+//	"d", page id 4, version 4              dead set: what became of a page's records
+//
+// What has no live row does not exist. Each value but a dead set begins with
+//
+//	0  1  format version, 1
+//	1  3  zero
+//	4  4  CRC-32C of the key, then the value from byte 8 on
+//
+// and goes on with
+//
+//	meta, 56 bytes                             row, 32 bytes and 24 an extent
+//	 8  8  identity of this catalog             8  4  page version
+//	16  8  seed of the hash of keys            12  4  time of creation, unix seconds
+//	24  4  incarnation: grows at each Open     16  1  bucket
+//	28  4  page size                           17  1  1 live, 2 its index frames are of another seed
+//	32  4  time of a delayed flush, 0 none     18  2  zero
+//	36  1  1 if the last run ended cleanly     20  4  number of extents
+//	37  3  zero                                24  8  zero
+//	40 16  boot id of the last run             32     an extent, in the order of the page:
+//	                                              0  8  sequence number of its blob
+//	state, 32 bytes                               8  4  offset of the extent
+//	 8  8  number of batches so far              12  4  offset of its index frame
+//	16  8  journal position: entries before      16  4  number of its records
+//	       it are in the catalog                 20  4  ... of those in the blob
+//	24  4  flush generation
+//	28  4  zero
+//
+//	blob of n records, 24 + 17 n bytes         dead set of n records, 4 + 8 n bytes
+//	 8  8  sequence number                      0  1  format version, 1
+//	16  4  flush generation                     1  3  zero
+//	20  4  n                                    4     an entry:
+//	24  8n hashes                                 0  4  offset in the page, in units of 8
+//	    4n offsets in the page, units of 8               bytes; bits 28 to 31 are the kind:
+//	    4n exptimes                                      1 dead, 2 has another exptime
+//	     n size classes                           4  4  that exptime
+//
+// A dead set is written by merging: an entry takes the place of an older one for
+// the same offset, unless that says dead, so the order in which merges are done
+// is of no matter. It has no CRC of its own, because pebble alone puts it
+// together, and has checksums. Its entries may come before the row and the blob
+// that name the record.
+const catalogVersion = 1
+
+const (
+	keyMeta  = "m"
+	keyState = "s"
+	keyRow   = 'p'
+	keyBlob  = 'b'
+	keyDead  = 'd'
+
+	valueSumFrom = 8 // where the CRC of a value begins
+	metaSize     = 56
+	stateSize    = 32
+	rowSize      = 32
+	rowExtent    = 24
+	blobHead     = 24
+	blobRecord   = 17
+	deadHead     = 4
+	deadEntry    = 8
+
+	rowLive   = 1
+	rowRehash = 2
+)
+
+// Kinds of a change, in the journal and in dead sets.
+const (
+	changeDead    = 1
+	changeExptime = 2
+	changeFlush   = 3 // in the journal only
+
+	kindShift = 28
+	unitMask  = 1<<kindShift - 1
+)
+
+// errCatalog is the error for a value of the catalog that cannot be right.
+var errCatalog = errors.New("flashtier: bad value in catalog")
+
+// meta is what the catalog says of the tier.
+type meta struct {
+	identity    uint64
+	seed        uint64
+	incarnation uint32
+	pageSize    uint32
+	flushAt     uint32
+	clean       bool
+	boot        [16]byte
+}
+
+// state is what changes with every batch.
+type state struct {
+	batches    uint64
+	position   uint64
+	generation uint32
+}
+
+// named is an extent that the catalog names.
+type named struct {
+	seq    uint64
+	extent Extent
+	live   uint32 // records in its blob
+}
+
+// row is a page as the catalog has it.
+type row struct {
+	version uint32
+	created uint32
+	bucket  uint8
+	live    bool
+	rehash  bool
+	extents []named // in the order of the page
+}
+
+// blob is what the catalog keeps of one extent.
+type blob struct {
+	page    *page
+	version uint32
+	extent  Extent
+	seq     uint64
+	gen     uint32
+	entries []blobEntry
+}
+
+// blobEntry is one live record.
+type blobEntry struct {
+	hash    uint64
+	unit    uint32
+	exptime uint32
+	class   uint8
+}
+
+// change is what became of a record after its blob was begun.
+type change struct {
+	unit    uint32
+	kind    uint8
+	exptime uint32
+}
+
+func pageKey(prefix byte, id PageID) []byte { return be.AppendUint32([]byte{prefix}, uint32(id)) }
+
+func lifeKey(prefix byte, id PageID, version uint32) []byte {
+	return be.AppendUint32(pageKey(prefix, id), version)
+}
+
+func blobKey(id PageID, version, start uint32) []byte {
+	return be.AppendUint32(lifeKey(keyBlob, id, version), start)
+}
+
+// pageOfKey is the page id in a key, and the version where it has one.
+func pageOfKey(key []byte) (id PageID, version uint32, ok bool) {
+	if len(key) < 5 {
+		return 0, 0, false
+	}
+	if len(key) >= 9 {
+		version = be.Uint32(key[5:])
+	}
+	return PageID(be.Uint32(key[1:])), version, true
+}
+
+// sealValue writes what a value begins with; v is otherwise complete.
+func sealValue(key, v []byte) {
+	v[0], v[1], v[2], v[3] = catalogVersion, 0, 0, 0
+	le.PutUint32(v[4:], crc32.Update(checksum(key), castagnoli, v[valueSumFrom:]))
+}
+
+// checkValue verifies what a value begins with, and that it has at least size
+// bytes.
+func checkValue(key, v []byte, size int) error {
+	if len(v) > 0 && v[0] > catalogVersion {
+		return fmt.Errorf("%w: value %q of the catalog has version %d, newest known is %d", ErrFormat, key, v[0], catalogVersion)
+	}
+	if len(v) < size || v[0] == 0 || crc32.Update(checksum(key), castagnoli, v[valueSumFrom:]) != le.Uint32(v[4:]) {
+		return fmt.Errorf("%w: %q", errCatalog, key)
+	}
+	return nil
+}
+
+func bitIf(set bool, bit byte) byte {
+	if set {
+		return bit
+	}
+	return 0
+}
+
+func (m *meta) encode() []byte {
+	v := make([]byte, metaSize)
+	le.PutUint64(v[8:], m.identity)
+	le.PutUint64(v[16:], m.seed)
+	le.PutUint32(v[24:], m.incarnation)
+	le.PutUint32(v[28:], m.pageSize)
+	le.PutUint32(v[32:], m.flushAt)
+	v[36] = bitIf(m.clean, 1)
+	copy(v[40:], m.boot[:])
+	sealValue([]byte(keyMeta), v)
+	return v
+}
+
+func decodeMeta(v []byte) (meta, error) {
+	if err := checkValue([]byte(keyMeta), v, metaSize); err != nil {
+		return meta{}, err
+	}
+	return meta{
+		identity: le.Uint64(v[8:]), seed: le.Uint64(v[16:]), incarnation: le.Uint32(v[24:]),
+		pageSize: le.Uint32(v[28:]), flushAt: le.Uint32(v[32:]), clean: v[36] == 1, boot: [16]byte(v[40:]),
+	}, nil
+}
+
+func (s *state) encode() []byte {
+	v := make([]byte, stateSize)
+	le.PutUint64(v[8:], s.batches)
+	le.PutUint64(v[16:], s.position)
+	le.PutUint32(v[24:], s.generation)
+	sealValue([]byte(keyState), v)
+	return v
+}
+
+func decodeState(v []byte) (state, error) {
+	if err := checkValue([]byte(keyState), v, stateSize); err != nil {
+		return state{}, err
+	}
+	return state{batches: le.Uint64(v[8:]), position: le.Uint64(v[16:]), generation: le.Uint32(v[24:])}, nil
+}
+
+func (r *row) encode(key []byte) []byte {
+	v := make([]byte, rowSize+rowExtent*len(r.extents))
+	le.PutUint32(v[8:], r.version)
+	le.PutUint32(v[12:], r.created)
+	v[16] = r.bucket
+	v[17] = bitIf(r.live, rowLive) | bitIf(r.rehash, rowRehash)
+	le.PutUint32(v[20:], uint32(len(r.extents)))
+	for i, x := range r.extents {
+		at := v[rowSize+i*rowExtent:]
+		le.PutUint64(at, x.seq)
+		le.PutUint32(at[8:], x.extent.Start)
+		le.PutUint32(at[12:], x.extent.Index)
+		le.PutUint32(at[16:], x.extent.Count)
+		le.PutUint32(at[20:], x.live)
+	}
+	sealValue(key, v)
+	return v
+}
+
+// decodeRow reads a row. Extents are sure to lie in a page of pageSize bytes, one
+// after the other.
+func decodeRow(key, v []byte, pageSize int64) (row, error) {
+	if err := checkValue(key, v, rowSize); err != nil {
+		return row{}, err
+	}
+	r := row{
+		version: le.Uint32(v[8:]), created: le.Uint32(v[12:]), bucket: v[16],
+		live: v[17]&rowLive != 0, rehash: v[17]&rowRehash != 0,
+	}
+	n := le.Uint32(v[20:])
+	if n > maxExtents || len(v) != rowSize+rowExtent*int(n) {
+		return row{}, fmt.Errorf("%w: %q has %d bytes for %d extents", errCatalog, key, len(v), n)
+	}
+	at := int64(blockSize)
+	for i := range int(n) {
+		b := v[rowSize+i*rowExtent:]
+		x := named{seq: le.Uint64(b), extent: decodeExtent(b[8:]), live: le.Uint32(b[20:])}
+		if !x.extent.valid(at, dataEnd(pageSize)) || x.live > x.extent.Count {
+			return row{}, fmt.Errorf("%w: extent %d of %q", errCatalog, i, key)
+		}
+		at = x.extent.End()
+		r.extents = append(r.extents, x)
+	}
+	return r, nil
+}
+
+// size is the bytes of b's value.
+func (b *blob) size() int { return blobHead + blobRecord*len(b.entries) }
+
+// encode writes b's value, for key, to v, which has b.size() bytes.
+func (b *blob) encode(key, v []byte) {
+	n := len(b.entries)
+	le.PutUint64(v[8:], b.seq)
+	le.PutUint32(v[16:], b.gen)
+	le.PutUint32(v[20:], uint32(n))
+	hashes, units, exptimes, classes := blobColumns(v, n)
+	for i, e := range b.entries {
+		le.PutUint64(hashes[8*i:], e.hash)
+		le.PutUint32(units[4*i:], e.unit)
+		le.PutUint32(exptimes[4*i:], e.exptime)
+		classes[i] = e.class
+	}
+	sealValue(key, v)
+}
+
+func blobColumns(v []byte, n int) (hashes, units, exptimes, classes []byte) {
+	v = v[blobHead:]
+	return v[:8*n], v[8*n : 12*n], v[12*n : 16*n], v[16*n : 17*n]
+}
+
+// decodeBlob reads the value of an extent's blob into b, whose entries it
+// appends to. They are sure to lie in the extent, in order.
+func decodeBlob(key, v []byte, x named, b *blob) error {
+	if err := checkValue(key, v, blobHead); err != nil {
+		return err
+	}
+	n := int(le.Uint32(v[20:]))
+	b.seq, b.gen, b.extent = le.Uint64(v[8:]), le.Uint32(v[16:]), x.extent
+	if n != int(x.live) || len(v) != blobHead+blobRecord*n || b.seq != x.seq {
+		return fmt.Errorf("%w: %q is not what its page's row says", errCatalog, key)
+	}
+	hashes, units, exptimes, classes := blobColumns(v, n)
+	from, end := x.extent.Start/unit, x.extent.Index/unit
+	for i := range n {
+		e := blobEntry{
+			hash: le.Uint64(hashes[8*i:]), unit: le.Uint32(units[4*i:]),
+			exptime: le.Uint32(exptimes[4*i:]), class: classes[i],
+		}
+		if e.unit < from || e.unit >= end {
+			return fmt.Errorf("%w: record %d of %q", errCatalog, i, key)
+		}
+		from = e.unit + frameSize/unit
+		b.entries = append(b.entries, e)
+	}
+	return nil
+}
+
+// appendChange appends c to a dead set.
+func appendChange(v []byte, c change) []byte {
+	v = le.AppendUint32(v, c.unit&unitMask|uint32(c.kind)<<kindShift)
+	return le.AppendUint32(v, c.exptime)
+}
+
+// newDeadSet begins a dead set.
+func newDeadSet(v []byte) []byte { return append(v[:0], catalogVersion, 0, 0, 0) }
+
+// decodeDead appends the entries of a dead set to changes.
+func decodeDead(v []byte, changes []change) ([]change, error) {
+	switch {
+	case len(v) > 0 && v[0] > catalogVersion:
+		return changes, fmt.Errorf("%w: dead set of version %d", ErrFormat, v[0])
+	case len(v) < deadHead || v[0] == 0 || (len(v)-deadHead)%deadEntry != 0:
+		return changes, fmt.Errorf("%w: dead set of %d bytes", errCatalog, len(v))
+	}
+	for at := deadHead; at < len(v); at += deadEntry {
+		word := le.Uint32(v[at:])
+		changes = append(changes, change{unit: word & unitMask, kind: uint8(word >> kindShift), exptime: le.Uint32(v[at+4:])})
+	}
+	return changes, nil
+}
