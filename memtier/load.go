@@ -1,0 +1,21 @@
+package memtier
+
+// Load puts in the slot of a flash record that an earlier run left. If the hash
+// has a slot already, the record that is loaded later takes its place; lost is
+// then the earlier one, as it is when an item has to go because the index may
+// not grow any more. It reports false if there is no memory for the slot.
+//
+// Loads whose hashes begin alike, in a row, find their shards in the CPU's
+// cache: partition by the top bits of the hash.
+func (t *Tier) Load(h uint64, to Loc, class uint8, exptime, now uint32) (lost Item, ok bool) {
+	s := t.lockRoomy(h)
+	defer s.mu.Unlock()
+	p := t.findLocked(s, h)
+	if p != nil {
+		lost = p.item()
+	} else if p = t.insertLocked(s, h, now, &lost); p == nil {
+		return Item{}, false
+	}
+	t.setLocked(s, p, makeSlot(tagOf(h), to, class, exptime))
+	return lost, true
+}
