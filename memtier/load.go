@@ -8,14 +8,23 @@ package memtier
 // Loads whose hashes begin alike, in a row, find their shards in the CPU's
 // cache: partition by the top bits of the hash.
 func (t *Tier) Load(h uint64, to Loc, class uint8, exptime, now uint32) (lost Item, ok bool) {
-	s := t.lockRoomy(h)
-	defer s.mu.Unlock()
-	p := t.findLocked(s, h)
-	if p != nil {
-		lost = p.item()
-	} else if p = t.insertLocked(s, h, now, &lost); p == nil {
-		return Item{}, false
+	// A table that has no place although it is not crowded says that it is,
+	// and has grown when it is locked again.
+	for range 3 {
+		s := t.lockRoomy(h)
+		p := t.findLocked(s, h)
+		if p != nil {
+			lost = p.item()
+		} else {
+			p = t.insertLocked(s, h, now, &lost)
+		}
+		if p != nil {
+			t.setLocked(s, p, makeSlot(tagOf(h), to, class, exptime))
+		}
+		s.mu.Unlock()
+		if p != nil {
+			return lost, true
+		}
 	}
-	t.setLocked(s, p, makeSlot(tagOf(h), to, class, exptime))
-	return lost, true
+	return Item{}, false
 }
