@@ -151,14 +151,14 @@ func (g *generator) retrieval() request {
 	return request{text: line(words...)}
 }
 
-// value returns one for a key, of its kind. None is only white space, and none
-// has a '-': memcached 1.6.18 reads on behind the former for a number, and
-// behind any number over 2^63 for a sign.
+// value returns one for a key, of its kind. None is only white space, and no
+// number ever reaches 2^63: memcached 1.6.18 reads on behind the former for a
+// number, and behind the latter for a sign, into whatever lies there.
 func (g *generator) value(key string) string {
 	switch key[0] {
 	case 'n':
-		return pick(g, []string{"0", "1", "9", "10", "99", "100", "007", "1  ", "12345678901234567890",
-			"18446744073709551615", "18446744073709551610", fmt.Sprint(g.Uint64N(1 << 40))})
+		return pick(g, []string{"0", "1", "9", "10", "99", "100", "007", "1  ", "1234567890123456789",
+			"4611686018427387904", fmt.Sprint(g.Uint64N(1 << 40))})
 	case 'b':
 		return g.letters(pick(g, []int{10_000, 60_000, 150_000, 400_000}) + g.IntN(5000))
 	}
@@ -166,12 +166,13 @@ func (g *generator) value(key string) string {
 		g.letters(g.IntN(40)), g.letters(g.IntN(3000)), g.letters(g.IntN(9000))})
 }
 
-// letters returns n bytes that differ from any other call's.
+// letters returns n bytes that differ from any other call's. No command is
+// written with these letters alone: the end of a value may be taken for one.
 func (g *generator) letters(n int) string {
 	b := make([]byte, n)
 	word := g.Uint64()
 	for i := range b {
-		b[i] = 'a' + byte(word>>(i%8*8))%26
+		b[i] = 'a' + byte(word>>(i%8*8))%8
 		if i%8 == 7 {
 			word = word*6364136223846793005 + 1442695040888963407
 		}
@@ -191,7 +192,7 @@ func (g *generator) storage() request {
 		name = "prepend"
 		fallthrough
 	case key[0] == 'n' && name == "prepend":
-		value = pick(g, []string{"1", "22", ""})
+		value = pick(g, []string{"0", "00", ""})
 	case key == "never":
 		name, value = pick(g, []string{"replace", "append", "prepend"}), "x"
 	case key[0] == 'b' && strings.HasSuffix(name, "pend"):
@@ -219,8 +220,11 @@ func (g *generator) arithmetic() request {
 	if g.IntN(8) == 0 {
 		key = pick(g, textKeys)
 	}
-	delta := pick(g, []string{"0", "1", "1", "9", "100", "18446744073709551615", fmt.Sprint(g.Uint64N(1 << 30))})
-	return request{text: line(pick(g, []string{"incr", "decr"}), key, delta, g.noreply())}
+	name, delta := "incr", pick(g, []string{"0", "1", "1", "9", "100", fmt.Sprint(g.Uint64N(1 << 30))})
+	if g.IntN(2) == 0 {
+		name, delta = "decr", pick(g, []string{delta, delta, delta, "18446744073709551615"})
+	}
+	return request{text: line(name, key, delta, g.noreply())}
 }
 
 // malformed returns lines that are refused, at times with the value that the

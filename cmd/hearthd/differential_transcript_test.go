@@ -90,14 +90,18 @@ func (p *transcriptParser) line(at int, line string) error {
 		return p.reply(kind, rest)
 	}
 	p.end()
-	switch kind {
-	case ">":
+	if kind == ">" {
 		if p.cur.at == 0 {
 			p.cur.at = at
 		}
 		_, err := unescape(rest)
 		p.cur.sent = append(p.cur.sent, rest)
 		return err
+	}
+	if len(p.cur.sent) > 0 {
+		return fmt.Errorf("line %q between what is sent", line)
+	}
+	switch kind {
 	case "@":
 		p.cur.client = rest
 	case "?":
