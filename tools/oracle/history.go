@@ -84,7 +84,9 @@ func (t *trial) prune() {
 	h := t.h
 	horizon := t.end
 	for _, op := range h.active {
-		horizon = min(horizon, op.begin)
+		if op.kind.shows() {
+			horizon = min(horizon, op.begin)
+		}
 	}
 	replaced, retimed := t.flushedAt(horizon), time.Duration(0)
 	for _, op := range h.ops {

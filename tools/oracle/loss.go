@@ -6,10 +6,7 @@ import (
 )
 
 // missed judges that a key was absent.
-func (t *trial) missed() Verdict { return t.missedBeside(nil) }
-
-// missedBeside is missed, said by own, a delete which does not count itself.
-func (t *trial) missedBeside(own *Op) Verdict {
+func (t *trial) missed() Verdict {
 	t.o.counts.misses.Add(1)
 	if t.begin > t.h.missBegin {
 		t.h.missBegin, t.h.missEnd = t.begin, t.end
@@ -18,7 +15,7 @@ func (t *trial) missedBeside(own *Op) Verdict {
 		return Fine
 	}
 	stored, text := t.mustHave()
-	if stored == 0 || t.mayBeGone(stored, own) {
+	if stored == 0 || t.mayBeGone(stored) {
 		return Fine
 	}
 	// One report a loss: as if it had been deleted now.
@@ -51,9 +48,9 @@ func (t *trial) mustHave() (begin time.Duration, text string) {
 }
 
 // mayBeGone tells whether anything can have removed what was there at stored.
-func (t *trial) mayBeGone(stored time.Duration, own *Op) bool {
+func (t *trial) mayBeGone(stored time.Duration) bool {
 	for _, op := range t.h.ops {
-		if op == own || op == t.op {
+		if op == t.op {
 			continue
 		}
 		removes := op.kind == Delete || op.kind.replaces() && (op.refused || !op.answered)

@@ -31,6 +31,9 @@ func (k Kind) String() string { return kindNames[k] }
 func (k Kind) replaces() bool { return k == Set || k == Add || k == CAS }
 func (k Kind) retimes() bool  { return k == Touch || k == Gat }
 
+// shows tells whether the reply shows something of the value that was there.
+func (k Kind) shows() bool { return k == Get || k == Gat || k == CAS || k == Incr }
+
 // changesValue tells whether a value without the operation is another one.
 func (k Kind) changesValue() bool {
 	return k.replaces() || k == Append || k == Prepend || k == Delete
@@ -108,10 +111,10 @@ func (op *Op) Absent() Verdict {
 	t := op.end("absent")
 	defer t.leave()
 	if op.kind == Delete {
-		op.answered, op.settled = true, min(op.settled, t.end)
-		return t.missedBeside(op)
+		op.answered, op.settled = true, t.end
+	} else {
+		op.h.drop(op)
 	}
-	op.h.drop(op)
 	return t.missed()
 }
 

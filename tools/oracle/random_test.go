@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -300,6 +301,37 @@ func TestPruning(t *testing.T) {
 		}
 		if h := &w.o.histories[0]; most > 100 || cap(h.ops) > 100 || cap(h.seen) > 100 {
 			t.Errorf("a history of up to %d operations, now with room for %d and %d", most, cap(h.ops), cap(h.seen))
+		}
+	}
+}
+
+// TestForgetting: each of these is forgotten, however often it is repeated.
+func TestForgetting(t *testing.T) {
+	for _, row := range []struct{ before, again string }{
+		{"", "set! a"},
+		{"set a", "set! b; get! b"},
+		{"set! a; append b", "get! a b"},
+		{"set! a", "touch! t ttl=5"},
+		{"set! a", "gat g; got g a"},
+		{"set! a", "delete! d"},
+		{"set! a; append! b", "flush f; ok f"},
+		{"", "append! b; flush f; ok f; stop"},
+		{"", "flush f 5; lost f; kill"},
+		{"", "touch t; lost t; kill; set! a"},
+		{"", "set a; lost a; kill; set! b"},
+		{"forbid; set! a", "get g; absent g; stop"},
+		{"forbid; set! a", "get! a; stop"},
+	} {
+		s := newScript(t, false)
+		if row.before != "" {
+			s.run(row.before)
+		}
+		for range 50 {
+			s.run(row.again)
+		}
+		h, flushes := &s.o.histories[0], s.o.era.Load().flushes
+		if len(h.ops) > 4 || len(h.seen) > 4 || len(flushes) > 4 && !strings.HasSuffix(row.again, "f") {
+			t.Errorf("%q: %d operations, %d sights and %d flushes remembered", row.again, len(h.ops), len(h.seen), len(flushes))
 		}
 	}
 }
