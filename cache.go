@@ -48,6 +48,11 @@ type Cache struct {
 
 	buffers int64 // of Memory, what write and read buffers take
 
+	recovery     flashtier.Recovery
+	recovered    int64     // items that came back
+	progressFrom time.Time // of the recovery; of Open alone
+	progressAt   time.Time // the last line of progress; of Open and Close alone
+
 	now     atomic.Uint32 // coarse clock, Unix seconds
 	cas     atomic.Uint64 // the last CAS given out
 	flushAt atomic.Uint32 // when a delayed FlushAll is due, 0 if none
@@ -66,7 +71,8 @@ const tick = 100 * time.Millisecond
 
 // Open makes a cache with its flash tier, if opts ask for one, in dir, which is
 // created if absent and belongs to this cache alone until Close. What an
-// earlier run left there is not read: the cache starts cold.
+// earlier run has left on flash there is back when Open returns; see
+// Stats.Recovery for what that was.
 func Open(dir string, opts Options) (*Cache, error) {
 	opts = opts.withDefaults()
 	if err := opts.validate(dir); err != nil {
@@ -78,13 +84,20 @@ func Open(dir string, opts Options) (*Cache, error) {
 		return nil, err
 	}
 	limit, hot := opts.split()
-	mem, err := memtier.New(memtier.Options{
-		Limit: limit, HotBytes: hot, MaxItem: opts.MaxItem, Seed: uint64(c.started.UnixNano()),
-	})
+	seed := uint64(c.started.UnixNano())
+	if c.flash != nil {
+		seed = c.flash.Seed()
+		c.cas.Store(c.flash.FirstCAS())
+		c.flushAt.Store(c.flash.FlushAt())
+	}
+	mem, err := memtier.New(memtier.Options{Limit: limit, HotBytes: hot, MaxItem: opts.MaxItem, Seed: seed})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("map memory: %w", err), c.closeFlash())
 	}
 	c.mem, c.hot, c.buffers = mem, hot > 0, opts.Memory-limit
+	if err := c.recover(); err != nil {
+		return nil, errors.Join(fmt.Errorf("recover: %w", err), c.closeFlash(), mem.Close())
+	}
 	c.loops.Add(2)
 	go c.clockLoop()
 	go c.demoteLoop()
@@ -108,7 +121,9 @@ func (c *Cache) openFlash(dir string) (err error) {
 	c.flash, err = flashtier.Open(flashtier.Options{
 		Dir: dir, Size: o.FlashSize, PageSize: o.PageSize, BufferSize: o.WriteBuffer,
 		Buffers: writeBuffers, ReadBytes: o.readBytes(), Queue: c.queue, Now: c.now.Load,
-		Hash: func(key []byte) uint64 { return c.mem.Hash(key) },
+		Hash:         func(key []byte) uint64 { return c.mem.Hash(key) },
+		JournalBytes: o.journalBytes(), JournalSync: o.JournalSync, AfterPowerLoss: o.AfterPowerLoss,
+		AcceptStale: o.AcceptStale, Logger: o.Logger, Progress: c.progress,
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("open flash tier: %w", err), c.closeQueue())
@@ -117,15 +132,17 @@ func (c *Cache) openFlash(dir string) (err error) {
 	return nil
 }
 
-// Close stops the cache and gives its memory back. No other call may be under
-// way. Values in RAM are lost.
+// Close moves what is in RAM to flash, for Options.ShutdownTimeout at most, stops
+// the cache and gives its memory back. No other call may be under way. After a
+// Close without error the next Open finds everything. Without flash, values
+// are lost.
 func (c *Cache) Close() error {
 	if c.closed.Swap(true) {
 		return ErrClosed
 	}
 	close(c.stop)
 	c.loops.Wait()
-	return errors.Join(c.closeFlash(), c.mem.Close())
+	return errors.Join(c.demoteAll(), c.closeFlash(), c.mem.Close())
 }
 
 func (c *Cache) closeFlash() error {
@@ -171,7 +188,7 @@ func (c *Cache) clockLoop() {
 func (c *Cache) advance(now uint32) {
 	c.now.Store(now)
 	if at := c.flushAt.Load(); at != 0 && at <= now && c.flushAt.CompareAndSwap(at, 0) {
-		c.mem.FlushAll()
+		c.flushNow()
 	}
 }
 
@@ -179,16 +196,34 @@ func (c *Cache) advance(now uint32) {
 func (c *Cache) Now() uint32 { return c.now.Load() }
 
 // FlushAll makes all items that the cache has at the time at, in Unix seconds,
-// invisible from then on. 0, or a time that is not in the future, means now. A
-// later call takes the place of one that is not due yet.
-func (c *Cache) FlushAll(at uint32) {
+// invisible from then on, also after a restart. 0, or a time that is not in the
+// future, means now. A later call takes the place of one that is not due yet.
+func (c *Cache) FlushAll(at uint32) error {
 	c.count.flushes.Add(1)
 	if at > c.now.Load() {
 		c.flushAt.Store(at)
-		return
+		if c.flash != nil {
+			return c.flash.SetFlushAt(at)
+		}
+		return nil
 	}
 	c.flushAt.Store(0)
+	return c.flushNow()
+}
+
+// flushNow empties the index before the flush is journaled. The other way round
+// a buffer that arrives in between would be named in the catalog as one of
+// after the flush, with records of before it.
+func (c *Cache) flushNow() error {
 	c.mem.FlushAll()
+	if c.flash == nil {
+		return nil
+	}
+	c.flash.Flush()
+	if c.flash.FlushAt() == 0 {
+		return nil
+	}
+	return c.flash.SetFlushAt(0)
 }
 
 // SetMemory changes Options.Memory. What is over a lower limit goes as segments
@@ -203,15 +238,28 @@ func (c *Cache) SetMemory(bytes int64) error {
 
 func (c *Cache) nextCAS() uint64 { return c.cas.Add(1) }
 
-// died accounts for an item that a change took out of the index.
+// died journals that a change took an item on flash out of the index. That comes
+// before the change is answered, or a restart could bring the old value back.
 func (c *Cache) died(it memtier.Item) {
+	if it.Loc.OnFlash() {
+		c.flash.Died(addrOf(it.Loc, it.Class))
+	}
+}
+
+// lapsed accounts for an item that went because its time has passed. A restart
+// knows that by itself.
+func (c *Cache) lapsed(it memtier.Item) {
 	if it.Loc.OnFlash() {
 		c.flash.Dead(addrOf(it.Loc, it.Class))
 	}
 }
 
-// expired accounts for an item that was found past its expiry time.
+// expired counts a lookup that found an item past its expiry time.
 func (c *Cache) expired(it memtier.Item) {
 	c.count.missExpired.Add(1)
-	c.died(it)
+	c.lapsed(it)
 }
+
+// mayChange tells whether the journal has room for a change of an item on flash.
+// There is slack behind it for all changes that have been let through.
+func (c *Cache) mayChange() bool { return c.flash == nil || c.flash.JournalRoom() }

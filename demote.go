@@ -27,7 +27,8 @@ type demoter struct {
 	settle   []victim          // segments emptied into that buffer
 	flying   []*shipment       // buffers on their way, oldest first
 	spare    []*shipment
-	failures int // buffers that flash did not take
+	failures int       // buffers that flash did not take
+	until    time.Time // of a demoter that empties RAM at the end: when it gives up
 }
 
 // move is a record that was copied into a write buffer.
@@ -79,9 +80,17 @@ func (c *Cache) newDemoter() *demoter {
 	return d
 }
 
+// stopping tells whether what is left is to be dropped.
+func (d *demoter) stopping() bool {
+	if !d.until.IsZero() {
+		return time.Now().After(d.until)
+	}
+	return d.c.stopping()
+}
+
 // makeRoom empties segments until enough are free or nothing can be emptied.
 func (d *demoter) makeRoom() {
-	for d.c.mem.FreeSegments() < d.c.mem.LowWater() && !d.c.stopping() {
+	for d.c.mem.FreeSegments() < d.c.mem.LowWater() && !d.stopping() {
 		if !d.step(0) {
 			break
 		}
@@ -96,7 +105,7 @@ func (d *demoter) demoteAged() {
 	}
 	age := max(1, uint32(d.c.opts.FlashAge/time.Second))
 	d.c.mem.SealActive(age, d.c.now.Load())
-	for !d.c.stopping() && d.step(age) {
+	for !d.stopping() && d.step(age) {
 	}
 	d.drain()
 }
@@ -136,11 +145,11 @@ func (d *demoter) empty(v victim) {
 func (d *demoter) demote(v *memtier.Victim) {
 	c := d.c
 	dst := d.reserve(v)
-	verdict, it, value := v.Judge(c.now.Load(), true, dst)
+	verdict, it, value := v.Judge(c.now.Load(), d.until.IsZero(), dst)
 	if verdict != memtier.Demote || dst == nil {
 		return
 	}
-	if len(value) < c.opts.MinFlashItem {
+	if len(value) < c.opts.MinFlashItem && d.until.IsZero() {
 		c.count.droppedSmall.Add(1)
 		return
 	}
@@ -155,7 +164,7 @@ func (d *demoter) demote(v *memtier.Victim) {
 // reserve makes space for v's record in the write buffer; nil if it cannot go
 // to flash and is to be dropped.
 func (d *demoter) reserve(v *memtier.Victim) []byte {
-	for d.w != nil && !d.c.stopping() {
+	for d.w != nil && !d.stopping() {
 		dst, err := d.w.Reserve(len(v.Key()), v.ValueCap())
 		switch {
 		case err == nil:
@@ -199,13 +208,8 @@ func (d *demoter) arrive() bool {
 	s := d.flying[0]
 	d.flying = append(d.flying[:0], d.flying[1:]...)
 	if d.written(s.batch) {
-		for _, m := range s.moves {
-			loc, class := locOf(m.to)
-			if !d.c.mem.ReplaceIfSame(m.hash, m.from, m.cas, loc, class) {
-				d.c.flash.Dead(m.to)
-			}
-		}
-		d.c.count.demoted.Add(uint64(len(s.moves)))
+		d.repoint(s)
+		s.batch.Release()
 	} else {
 		d.failures++
 	}
@@ -217,15 +221,38 @@ func (d *demoter) arrive() bool {
 	return true
 }
 
+// repoint has the slots point at what is on flash now, where they still point at
+// the very records that were copied, and hands those to the catalog.
+func (d *demoter) repoint(s *shipment) {
+	c := d.c
+	gen := c.flash.Generation()
+	for i, m := range s.moves {
+		loc, class := locOf(m.to)
+		if !c.mem.ReplaceIfSame(m.hash, m.from, m.cas, loc, class) {
+			c.flash.Dead(m.to)
+			s.moves[i].to = 0
+		}
+	}
+	for now := c.flash.Generation(); gen != now; now = c.flash.Generation() {
+		gen = now // a flush came in between: only what was set after it is left
+		for i, m := range s.moves {
+			if loc, _ := locOf(m.to); m.to != 0 && c.mem.LocOf(m.hash) != loc {
+				s.moves[i].to = 0
+			}
+		}
+	}
+	c.count.demoted.Add(uint64(len(s.moves)))
+	s.batch.Commit(gen, func(i int) bool { return s.moves[i].to != 0 })
+}
+
 // written waits for the batch and tells whether it is on flash.
 func (d *demoter) written(b *flashtier.Batch) bool {
 	if b == nil {
 		return false
 	}
-	b.Wait()
 	err := b.Err()
-	b.Release()
 	if err != nil {
+		b.Release()
 		d.c.opts.Logger.Error("flash did not take a write buffer", "err", err)
 	}
 	return err == nil
@@ -234,7 +261,7 @@ func (d *demoter) written(b *flashtier.Batch) bool {
 // free gives the segment back, or empties it once more if a buffer failed
 // meanwhile: some of its records may still live in RAM alone.
 func (d *demoter) free(v victim) {
-	if v.failures != d.failures && !d.c.stopping() {
+	if v.failures != d.failures && !d.stopping() {
 		v.Rewind()
 		d.empty(victim{v.Victim, d.failures})
 		return

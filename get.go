@@ -128,7 +128,7 @@ func (l *Lookup) Step(dst []byte) ([]byte, Meta, Status) {
 				return out, m, st
 			}
 		}
-		if !l.read.Ready() {
+		if !l.read.Ready() || l.touch && !l.mayTouch() {
 			return dst, Meta{}, Pending
 		}
 		rec, how := l.finish(l.key)
@@ -146,6 +146,16 @@ func (l *Lookup) Step(dst []byte) ([]byte, Meta, Status) {
 			return dst, Meta{}, l.settled(Miss, &l.c.count.misses, &l.c.count.gatMisses)
 		}
 	}
+}
+
+// mayTouch tells whether the journal has room for a changed expiry time, and if
+// not has the lookup notified when there may be some.
+func (l *Lookup) mayTouch() bool {
+	if l.c.mayChange() {
+		return true
+	}
+	l.c.room.join(l.n, l.tag)
+	return l.c.mayChange()
 }
 
 func (l *Lookup) settled(st Status, n, ofTouch *atomic.Uint64) Status {
@@ -171,6 +181,7 @@ func (l *Lookup) arrive(rec *flashtier.Record) landing {
 	header := l.meta.header
 	l.meta = Meta{Flags: rec.Flags, Exptime: header.Exptime, CAS: rec.CAS, header: header}
 	if l.touch {
+		l.c.flash.Touched(l.addr, l.exptime)
 		l.meta.Exptime = l.exptime
 	}
 	if l.c.hot && header.Accessed && l.c.rereads.Add(1)%promoteEvery == 0 {

@@ -57,6 +57,21 @@ type Options struct {
 	// with ErrNoRoom. 0 means one second.
 	Backpressure time.Duration
 
+	// ShutdownTimeout bounds how long Close moves values from RAM to flash.
+	// 0 means 30 seconds.
+	ShutdownTimeout time.Duration
+	// JournalSync is how often the journal of changes to what is on flash is
+	// synced, and so what a power loss can take of it. 0 means one second.
+	JournalSync time.Duration
+	// AfterPowerLoss is "warm", the default: what was on flash comes back, and
+	// so may values that were changed within JournalSync of the power loss; or
+	// "strict": the cache starts empty after a power loss.
+	AfterPowerLoss string
+	// AcceptStale rebuilds the flash tier from its pages when its catalog is
+	// lost or broken, instead of starting empty: values come back that were
+	// overwritten or deleted.
+	AcceptStale bool
+
 	// Clock tells the time; nil means time.Now.
 	Clock func() time.Time
 	// Logger gets what an operator should know; nil means slog.Default.
@@ -84,6 +99,9 @@ func (o Options) withDefaults() Options {
 	def(&o.IODepth, 128)
 	def(&o.HotPercent, 10)
 	def(&o.Backpressure, time.Second)
+	def(&o.ShutdownTimeout, 30*time.Second)
+	def(&o.JournalSync, time.Second)
+	def(&o.AfterPowerLoss, "warm")
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
@@ -105,6 +123,9 @@ func (o *Options) defaultWriteBuffer() int {
 
 // readBytes is what read buffers may take, in bytes.
 func (o *Options) readBytes() int64 { return max(o.Memory/32, 2*int64(o.MaxItem)) }
+
+// journalBytes is the size of the journal.
+func (o *Options) journalBytes() int64 { return min(16<<20, max(256<<10, o.Memory/64)) }
 
 func def[T comparable](field *T, value T) {
 	var zero T
@@ -149,6 +170,8 @@ func (o Options) validateFlash(dir string) error {
 	case o.buffersTake() > o.Memory-smallestTier:
 		return fmt.Errorf("%w: Memory %d is less than the %d that buffers for MaxItem %d and WriteBuffer %d need",
 			ErrOptions, o.Memory, o.buffersTake()+smallestTier, o.MaxItem, o.WriteBuffer)
+	case o.AfterPowerLoss != "warm" && o.AfterPowerLoss != "strict":
+		return fmt.Errorf("%w: AfterPowerLoss %q is neither warm nor strict", ErrOptions, o.AfterPowerLoss)
 	case o.WriteBuffer < pageAlignment || o.WriteBuffer > o.PageSize/2:
 		return fmt.Errorf("%w: WriteBuffer %d is not within %d and half a page", ErrOptions, o.WriteBuffer, pageAlignment)
 	}

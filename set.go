@@ -113,6 +113,9 @@ func (ch *Change) Step() Status {
 // a buffer, NoRoom, or Changed if the index has to be asked again.
 func (ch *Change) attempt() (st memtier.Status, done bool) {
 	if ch.read == nil {
+		if !ch.c.mayChange() {
+			return memtier.NoRoom, false
+		}
 		st = ch.inRAM()
 		if st != memtier.OnFlash {
 			return st, st != memtier.NoRoom
@@ -163,8 +166,10 @@ func (ch *Change) inRAM() (st memtier.Status) {
 		return st
 	}
 	switch st {
-	case memtier.Deleted, memtier.Expired, memtier.NotFound: // not found: it had expired, or is nowhere
+	case memtier.Deleted:
 		ch.c.died(ch.header)
+	case memtier.Expired, memtier.NotFound: // not found: it had expired, or is nowhere
+		ch.c.lapsed(ch.header)
 	}
 	return st
 }
@@ -181,7 +186,7 @@ func (ch *Change) store(w memtier.Write) memtier.Status {
 	st := ch.c.mem.Store(&ch.w, ch.c.now.Load())
 	ch.header = ch.w.OldItem
 	if ch.w.HasDisplaced {
-		ch.c.flash.Dead(addrOf(ch.w.Displaced, ch.w.DisplacedClass))
+		ch.c.flash.Died(addrOf(ch.w.Displaced, ch.w.DisplacedClass))
 	}
 	return st
 }
@@ -215,6 +220,7 @@ func (ch *Change) onRecord(rec *flashtier.Record) memtier.Status {
 		if !ch.c.mem.SetExptimeAt(ch.hash, ch.loc, ch.Exptime) {
 			return memtier.Changed
 		}
+		ch.c.flash.Touched(ch.addr, ch.Exptime)
 		return memtier.Hit
 	}
 	return ch.storeAt()

@@ -41,6 +41,9 @@ type Stats struct {
 	DroppedSmall uint64 // records dropped for being smaller than MinFlashItem
 	FlashEvicted uint64 // live records that went with their reclaimed page
 
+	Recovery  flashtier.Recovery // what Open found on flash
+	Recovered int64              // items that came back at Open
+
 	Memory    int64 // Options.Memory
 	FlashSize int64 // Options.FlashSize
 	Mem       memtier.Stats
@@ -68,7 +71,7 @@ func (c *Cache) Stats() Stats {
 		Flushes: n.flushes.Load(), TouchHits: n.gatHits.Load(), TouchMisses: n.gatMisses.Load(),
 		Backpressured: n.backpressured.Load(), BackpressureUs: n.backpressureUs.Load(),
 		Demoted: n.demoted.Load(), Promoted: n.promoted.Load(), DroppedSmall: n.droppedSmall.Load(), FlashEvicted: n.flashEvicted.Load(),
-		Memory: c.opts.Memory, FlashSize: c.opts.FlashSize, Mem: c.mem.Stats(),
+		Recovery: c.recovery, Recovered: c.recovered, Memory: c.opts.Memory, FlashSize: c.opts.FlashSize, Mem: c.mem.Stats(),
 	}
 	for v := range n.outcomes {
 		for st := range n.outcomes[v] {

@@ -106,7 +106,7 @@ func (v *Victim) ValueCap() int { return len(v.cur.room()) }
 
 // Judge decides about the current record. Only if mayKeep is set is it kept,
 // and no more than half a segment of each victim. For Demote the value is
-// appended to dst.
+// appended to dst, unless that is nil.
 func (v *Victim) Judge(now uint32, mayKeep bool, dst []byte) (Verdict, Item, []byte) {
 	t := v.t
 	s := t.lock(v.hash)
@@ -126,6 +126,9 @@ func (v *Victim) Judge(now uint32, mayKeep bool, dst []byte) (Verdict, Item, []b
 		return Kept, it, dst
 	}
 	v.demoted++
+	if dst == nil {
+		return Demote, it, nil
+	}
 	return Demote, it, append(dst, v.cur.value()...)
 }
 

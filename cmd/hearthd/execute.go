@@ -161,7 +161,9 @@ func (h *handler) flushAll(r *protocol.Request, dst []byte) []byte {
 	if r.Exptime > 0 {
 		at = h.exptime(r.Exptime)
 	}
-	h.cache.FlushAll(at)
+	if err := h.cache.FlushAll(at); err != nil {
+		return append(dst, "SERVER_ERROR cannot note the flush\r\n"...)
+	}
 	return append(dst, protocol.OK...)
 }
 

@@ -1,0 +1,94 @@
+package hearth
+
+import (
+	"errors"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/hearthcache/hearth/flashtier"
+)
+
+// recover fills the index with the records that an earlier run has left on
+// flash.
+func (c *Cache) recover() error {
+	if c.flash == nil {
+		return nil
+	}
+	var dropped atomic.Int64
+	r, err := c.flash.Recover(runtime.GOMAXPROCS(0), func(part []flashtier.Entry) {
+		for _, e := range part {
+			if !c.load(e) {
+				dropped.Add(1)
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	c.recovery, c.recovered = r, r.Items-dropped.Load()
+	log := c.opts.Logger.Info
+	if r.Why != "" || r.BadBlobs > 0 || r.BadPages > 0 || r.BadJournal != "" || dropped.Load() > 0 {
+		log = c.opts.Logger.Warn
+	}
+	log("recovered", "mode", r.Mode, "why", r.Why, "items", c.recovered, "bytes", r.Bytes, "pages", r.Pages,
+		"dead", r.Dead, "expired", r.Expired, "flushed", r.Flushed, "bad_extents", r.BadBlobs, "bad_pages", r.BadPages,
+		"bad_journal", r.BadJournal, "pages_aside", r.PagesAside, "pages_scanned", r.ScannedPages,
+		"no_memory", dropped.Load(), "seconds", r.Duration.Seconds())
+	return nil
+}
+
+// load gives one record a slot. What has none is journaled dead: the key may be
+// stored anew without anyone knowing that flash has an older value.
+func (c *Cache) load(e flashtier.Entry) bool {
+	loc, class := locOf(e.Addr)
+	lost, ok := c.mem.Load(e.Hash, loc, class, e.Exptime, c.now.Load())
+	c.died(lost)
+	if !ok {
+		c.flash.Died(e.Addr)
+	}
+	return ok
+}
+
+// progressEvery is how often the progress of a recovery is logged.
+const progressEvery = 2 * time.Second
+
+// progress logs how far the recovery is, and when it will be done at this rate.
+func (c *Cache) progress(done, total int64) {
+	now := time.Now()
+	if c.progressFrom.IsZero() {
+		c.progressFrom, c.progressAt = now, now
+	}
+	if now.Sub(c.progressAt) < progressEvery || done == 0 {
+		return
+	}
+	c.progressAt = now
+	left := time.Duration(float64(now.Sub(c.progressFrom)) * float64(total-done) / float64(done))
+	c.opts.Logger.Info("recovering", "records", done, "of", total, "left", left.Round(time.Second))
+}
+
+// demoteAll moves all that is in RAM to flash and marks the end as clean. What
+// flash does not take in time is dropped, and that is no error: the rest is
+// right.
+func (c *Cache) demoteAll() error {
+	if c.flash == nil {
+		return nil
+	}
+	begun := time.Now()
+	d := c.newDemoter()
+	d.until = begun.Add(c.opts.ShutdownTimeout)
+	before := c.mem.Stats()
+	c.mem.SealActive(0, c.now.Load())
+	for d.step(0) {
+		if now := time.Now(); now.Sub(c.progressAt) > progressEvery {
+			c.progressAt = now
+			c.opts.Logger.Info("moving values to flash", "segments", c.mem.Stats().SegmentsTotal-int64(c.mem.FreeSegments()))
+		}
+	}
+	d.drain()
+	after := c.mem.Stats()
+	err := errors.Join(c.flash.CommitAll(), c.flash.MarkClean())
+	c.opts.Logger.Info("moved values to flash", "items", after.FlashItems-before.FlashItems,
+		"left", after.IndexItems-after.FlashItems, "seconds", time.Since(begun).Seconds())
+	return err
+}
