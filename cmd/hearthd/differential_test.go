@@ -180,6 +180,12 @@ var counters = []string{
 func compareCounters(t testing.TB, first, other *stream) {
 	t.Helper()
 	a, b := first.s.stats(t, ""), other.s.stats(t, "")
+	if other.s.flash {
+		t.Logf("hits in RAM %s, hot %s, flash %s", b["hearth_hits_ram"], b["hearth_hits_hot"], b["hearth_hits_flash"])
+		if b["hearth_hits_flash"] == "0" {
+			t.Error("nothing was read from flash")
+		}
+	}
 	for _, name := range counters {
 		want, err := strconv.Atoi(a[name])
 		if err != nil {
