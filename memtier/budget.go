@@ -111,6 +111,9 @@ func (g *segments) signalLowLocked() {
 // lowWaterLocked is a sixteenth of all segments, or what a large write waits
 // for. One more is the evictor's.
 func (g *segments) lowWaterLocked() int {
+	if g.wanted > g.largestLocked() {
+		g.wanted = 0 // the index has grown meanwhile
+	}
 	total := (g.limit - g.hot - g.index) / g.bytes
 	return 1 + int(max(2, total/16, (g.wanted+g.bytes-1)/g.bytes))
 }
@@ -138,5 +141,7 @@ func (g *segments) limitLocked(n int64) {
 func (g *segments) largest() int64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.limit - g.hot - g.index - minSegments*g.bytes
+	return g.largestLocked()
 }
+
+func (g *segments) largestLocked() int64 { return g.limit - g.hot - g.index - minSegments*g.bytes }

@@ -501,7 +501,7 @@ func TestModel(t *testing.T) {
 			m.t, m.r, m.tier, m.now = t, rand.New(rand.NewPCG(seed, 1)), newTier(t, c.o), 1000
 			m.want, m.flash, m.buf = map[string]*entry{}, map[Loc]flashRecord{}, make([]byte, 0, 2<<20)
 			n := 100000
-			if testing.Short() {
+			if testing.Short() || raceEnabled {
 				n = 20000
 			}
 			for range n {

@@ -168,6 +168,13 @@ func TestLargeRoom(t *testing.T) {
 	if low := tier.LowWater(); low > 10 {
 		t.Errorf("low water is %d after the large write", low)
 	}
+	if st := tier.Store(&w, 1); st != NoRoom || tier.LowWater() < 40 {
+		t.Fatalf("%v, low water %d", st, tier.LowWater())
+	}
+	tier.SetLimit(40 << 20)
+	if low := tier.LowWater(); low > 10 {
+		t.Errorf("low water is %d, for a write that will never fit", low)
+	}
 }
 
 // Records that are read are kept, those that are not leave first; and what is
@@ -295,7 +302,10 @@ func TestVictimIsNotOverwritten(t *testing.T) {
 	if !ok || !v.Next() {
 		t.Fatal("no victim")
 	}
-	verdict, it, out := v.Judge(1, false, nil)
+	if verdict, _, out := v.Judge(1, false, nil); verdict != Demote || out != nil {
+		t.Errorf("%v %q", verdict, out)
+	}
+	verdict, it, out := v.Judge(1, false, []byte{})
 	if verdict != Demote || string(out) != "two" || it.CAS != 2 || string(v.Key()) != "k" {
 		t.Fatalf("%v %q %+v", verdict, out, it)
 	}
