@@ -58,6 +58,11 @@ type Config struct {
 	HotPercent   int // -1 is none
 	Backpressure time.Duration
 
+	ShutdownTimeout time.Duration
+	JournalSync     time.Duration
+	AfterPowerLoss  string
+	AcceptStale     bool
+
 	// Reported holds, by their names in memcached's "stats settings", the
 	// settings that Hearth takes and has no use for.
 	Reported map[string]string
@@ -94,6 +99,9 @@ func defaults() Config {
 		IOEngine:         "auto",
 		HotPercent:       10,
 		Backpressure:     time.Second,
+		ShutdownTimeout:  30 * time.Second,
+		JournalSync:      time.Second,
+		AfterPowerLoss:   "warm",
 		Reported:         reportedDefaults(),
 	}
 }

@@ -63,6 +63,8 @@ func run(c *Config) error {
 	if err != nil {
 		return err
 	}
+	// From the first signal on a second one ends the process: the default.
+	context.AfterFunc(told, forget)
 	err = serve(&handler{cache: cache, config: c, stop: stop, stats: statistics{started: time.Now()}}, stopped, log)
 	return errors.Join(err, cache.Close())
 }
@@ -85,7 +87,7 @@ func serve(h *handler, stopped context.Context, log *slog.Logger) error {
 	if err == nil {
 		log.Info("ready", "version", version, "listen", fmt.Sprint(addrs), "memory", c.Memory, "pid", os.Getpid())
 		<-stopped.Done()
-		log.Info("stopping")
+		log.Info("stopping", "again", "a second signal stops at once, like a crash")
 	}
 	if c.PidFile != "" {
 		defer os.Remove(c.PidFile)
@@ -147,6 +149,8 @@ func (c *Config) cacheOptions(log *slog.Logger) hearth.Options {
 		MinFlashItem: c.MinFlashItem, FlashAge: c.FlashAge,
 		IOEngine: c.IOEngine, IOThreads: c.IOThreads, IODepth: c.IODepth,
 		HotPercent: c.HotPercent, Backpressure: c.Backpressure, Logger: log,
+		ShutdownTimeout: c.ShutdownTimeout, JournalSync: c.JournalSync,
+		AfterPowerLoss: c.AfterPowerLoss, AcceptStale: c.AcceptStale,
 	}
 }
 

@@ -104,7 +104,22 @@ var options = []setting{
 		set: oneOf(func(c *Config) *string { return &c.IOEngine }, "auto", "pread", "pread+direct", "uring", "uring+direct")},
 	{name: "backpressure_ms", arg: "MS", help: "longest wait of a set for room (default 1000)",
 		set: duration(1, unlimited, time.Millisecond, func(c *Config) *time.Duration { return &c.Backpressure })},
+	{name: "shutdown_timeout", arg: "S", help: "longest time a stop moves values from RAM to flash (default 30)",
+		set: duration(1, 86400, time.Second, func(c *Config) *time.Duration { return &c.ShutdownTimeout })},
+	{name: "journal_sync_ms", arg: "MS", help: "how often the journal is synced, and so what a power loss can take of it (default 1000)",
+		set: duration(1, 3600_000, time.Millisecond, func(c *Config) *time.Duration { return &c.JournalSync })},
+	{name: "after_power_loss", arg: "NAME", help: "warm or strict: whether what was on flash comes back after a power loss (default warm)",
+		set: oneOf(func(c *Config) *string { return &c.AfterPowerLoss }, "warm", "strict")},
+	{name: "rebuild", arg: "NAME", help: "accept_stale: when the catalog is lost, rebuild it from the pages, with values that were overwritten or deleted", set: setRebuild},
 	{name: "hot_percent", arg: "PCT", help: "share of -m for copies of flash values that are read again; 0 is none (default 10)", set: setHotPercent},
+}
+
+func setRebuild(c *Config, value string) error {
+	if value != "accept_stale" {
+		return fmt.Errorf("%q is not accept_stale", value)
+	}
+	c.AcceptStale = true
+	return nil
 }
 
 // reportedDefaults are memcached's, for what a Config reports and does not use.

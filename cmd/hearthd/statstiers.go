@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/hearthcache/hearth"
 )
@@ -94,6 +95,16 @@ func own(s *hearth.Stats) []stat {
 		counter("hearth_flash_write_errors", f.WriteErrors),
 		gauge("hearth_flash_pages_retired", f.PagesRetired),
 		gauge("hearth_flash_device_out", yesNo(f.DeviceOut)),
+		gauge("hearth_recovered_items", s.Recovered),
+		gauge("hearth_recovery_ms", s.Recovery.Duration.Milliseconds()),
+		gauge("hearth_recovery_mode", strings.ReplaceAll(string(s.Recovery.Mode), " ", "_")),
+		gauge("hearth_journal_bytes", f.JournalBytes),
+		gauge("hearth_journal_used", f.JournalUsed),
+		counter("hearth_journal_entries", f.JournalEntries),
+		counter("hearth_journal_folds", f.Folds),
+		gauge("hearth_catalog_bytes", f.CatalogBytes),
+		counter("hearth_catalog_errors", f.CatalogErrors),
+		gauge("hearth_catalog_waiting", f.BlobsWaiting),
 	)
 }
 
