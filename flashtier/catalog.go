@@ -3,11 +3,13 @@ package flashtier
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -21,6 +23,8 @@ const (
 	catalogMemTables = 3
 	catalogFiles     = 256 // open at a time
 	catalogGroup     = 64  // writes to one batch
+	// backgroundPause comes after background work that failed once more.
+	backgroundPause = 100 * time.Millisecond
 )
 
 // CatalogMemory is what the catalog of a tier may take of memory, in bytes.
@@ -36,6 +40,8 @@ type catalog struct {
 	db     *pebble.DB
 	log    *slog.Logger
 	broken atomic.Bool
+	// failing is set while pebble's background work fails; writes may stall.
+	failing atomic.Bool
 
 	// Of the writing goroutine, once it runs.
 	state    state
@@ -75,6 +81,27 @@ func (l catalogLog) Fatalf(format string, args ...any) {
 	}
 }
 
+// listener makes of corruption and of background work that failed no more than a
+// line in the log. Pebble tries again at once, and without end, so it is slowed
+// down.
+func (c *catalog) listener() *pebble.EventListener {
+	return &pebble.EventListener{
+		DataCorruption: func(info pebble.DataCorruptionInfo) { catalogLog{c}.Errorf("%s", info) },
+		BackgroundError: func(err error) {
+			if c.failing.Swap(true) {
+				time.Sleep(backgroundPause)
+				return
+			}
+			catalogLog{c}.Errorf("%v", err)
+		},
+		FlushEnd: func(info pebble.FlushInfo) {
+			if info.Err == nil {
+				c.failing.Store(false)
+			}
+		},
+	}
+}
+
 func catalogDir(dir string) string { return filepath.Join(dir, "catalog") }
 
 // openCatalog opens the store at dir, or makes an empty one. What panics on the
@@ -90,6 +117,7 @@ func openCatalog(dir string, fs vfs.FS, log *slog.Logger) (c *catalog, err error
 		FS: fs, Logger: catalogLog{c}, Merger: deadMerger, FormatMajorVersion: pebble.FormatNewest,
 		CacheSize: catalogCache, MemTableSize: catalogMemTable, MaxOpenFiles: catalogFiles,
 	}
+	o.EventListener = c.listener()
 	// Hashes do not compress, and are most of it.
 	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
 	if c.db, err = pebble.Open(dir, o); err != nil {
@@ -101,22 +129,28 @@ func openCatalog(dir string, fs vfs.FS, log *slog.Logger) (c *catalog, err error
 	return c, nil
 }
 
-// get gives a copy of the value of key, or nil if there is none.
-func (c *catalog) get(key []byte) (v []byte, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			v, err = nil, fmt.Errorf("read catalog: %v", r)
-		}
-	}()
-	got, closer, err := c.db.Get(key)
+// view calls fn with the value of key, which holds until fn returns; nil if there
+// is none.
+func (c *catalog) view(key []byte, fn func(v []byte) error) (err error) {
+	v, closer, err := c.get(key)
 	switch {
 	case errors.Is(err, pebble.ErrNotFound):
-		return nil, nil
+		return fn(nil)
 	case err != nil:
-		return nil, fmt.Errorf("read catalog: %w", err)
+		return fmt.Errorf("read catalog: %w", err)
 	}
-	v = append([]byte{}, got...)
-	return v, closer.Close()
+	return errors.Join(fn(v), closer.Close())
+}
+
+// get is pebble's Get, but that a panic, which some broken files cause, is an
+// error.
+func (c *catalog) get(key []byte) (v []byte, closer io.Closer, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%v", r)
+		}
+	}()
+	return c.db.Get(key)
 }
 
 // each calls fn for every key that begins with prefix, and its value. Both hold

@@ -33,7 +33,8 @@ import (
 //	24  4  incarnation: grows at each Open     16  1  bucket
 //	28  4  page size                           17  1  1 live, 2 its index frames are of another seed
 //	32  4  time of a delayed flush, 0 none     18  2  zero
-//	36  1  1 if the last run ended cleanly     20  4  number of extents
+//	36  1  1 the last run ended cleanly,       20  4  number of extents
+//	       2 rows are being rebuilt
 //	37  3  zero                                24  8  zero
 //	40 16  boot id of the last run             32     an extent, in the order of the page:
 //	                                              0  8  sequence number of its blob
@@ -54,8 +55,8 @@ import (
 //	     n size classes                           4  4  that exptime
 //
 // A dead set is written by merging: an entry takes the place of an older one for
-// the same offset, unless that says dead, so the order in which merges are done
-// is of no matter. It has no CRC of its own, because pebble alone puts it
+// the same offset, unless that says dead, so it does not matter how merges are
+// grouped. It has no CRC of its own, because pebble alone puts it
 // together, and has checksums. Its entries may come before the row and the blob
 // that name the record.
 const catalogVersion = 1
@@ -77,8 +78,10 @@ const (
 	deadHead     = 4
 	deadEntry    = 8
 
-	rowLive   = 1
-	rowRehash = 2
+	metaClean      = 1
+	metaRebuilding = 2
+	rowLive        = 1
+	rowRehash      = 2
 )
 
 // Kinds of a change, in the journal and in dead sets.
@@ -102,6 +105,7 @@ type meta struct {
 	pageSize    uint32
 	flushAt     uint32
 	clean       bool
+	rebuilding  bool
 	boot        [16]byte
 }
 
@@ -207,7 +211,7 @@ func (m *meta) encode() []byte {
 	le.PutUint32(v[24:], m.incarnation)
 	le.PutUint32(v[28:], m.pageSize)
 	le.PutUint32(v[32:], m.flushAt)
-	v[36] = bitIf(m.clean, 1)
+	v[36] = bitIf(m.clean, metaClean) | bitIf(m.rebuilding, metaRebuilding)
 	copy(v[40:], m.boot[:])
 	sealValue([]byte(keyMeta), v)
 	return v
@@ -219,7 +223,8 @@ func decodeMeta(v []byte) (meta, error) {
 	}
 	return meta{
 		identity: le.Uint64(v[8:]), seed: le.Uint64(v[16:]), incarnation: le.Uint32(v[24:]),
-		pageSize: le.Uint32(v[28:]), flushAt: le.Uint32(v[32:]), clean: v[36] == 1, boot: [16]byte(v[40:]),
+		pageSize: le.Uint32(v[28:]), flushAt: le.Uint32(v[32:]), clean: v[36]&metaClean != 0, rebuilding: v[36]&metaRebuilding != 0,
+		boot: [16]byte(v[40:]),
 	}, nil
 }
 
@@ -309,31 +314,44 @@ func blobColumns(v []byte, n int) (hashes, units, exptimes, classes []byte) {
 	return v[:8*n], v[8*n : 12*n], v[12*n : 16*n], v[16*n : 17*n]
 }
 
-// decodeBlob reads the value of an extent's blob into b, whose entries it
-// appends to. They are sure to lie in the extent, in order.
-func decodeBlob(key, v []byte, x named, b *blob) error {
+// blobView is a blob's value, decoded as it is read. It refers to the bytes.
+type blobView struct {
+	gen                              uint32
+	n                                int
+	hashes, units, exptimes, classes []byte
+}
+
+// entry is record i.
+func (b *blobView) entry(i int) blobEntry {
+	return blobEntry{
+		hash: le.Uint64(b.hashes[8*i:]), unit: le.Uint32(b.units[4*i:]),
+		exptime: le.Uint32(b.exptimes[4*i:]), class: b.classes[i],
+	}
+}
+
+// viewBlob reads the blob of extent x. Its records are sure to lie in the extent,
+// in order.
+func viewBlob(key, v []byte, x named) (b blobView, err error) {
+	if v == nil {
+		return b, fmt.Errorf("%w: %q is missing", errCatalog, key)
+	}
 	if err := checkValue(key, v, blobHead); err != nil {
-		return err
+		return b, err
 	}
-	n := int(le.Uint32(v[20:]))
-	b.seq, b.gen, b.extent = le.Uint64(v[8:]), le.Uint32(v[16:]), x.extent
-	if n != int(x.live) || len(v) != blobHead+blobRecord*n || b.seq != x.seq {
-		return fmt.Errorf("%w: %q is not what its page's row says", errCatalog, key)
+	b.gen, b.n = le.Uint32(v[16:]), int(le.Uint32(v[20:]))
+	if b.n != int(x.live) || len(v) != blobHead+blobRecord*b.n || le.Uint64(v[8:]) != x.seq {
+		return b, fmt.Errorf("%w: %q is not what its page's row says", errCatalog, key)
 	}
-	hashes, units, exptimes, classes := blobColumns(v, n)
+	b.hashes, b.units, b.exptimes, b.classes = blobColumns(v, b.n)
 	from, end := x.extent.Start/unit, x.extent.Index/unit
-	for i := range n {
-		e := blobEntry{
-			hash: le.Uint64(hashes[8*i:]), unit: le.Uint32(units[4*i:]),
-			exptime: le.Uint32(exptimes[4*i:]), class: classes[i],
+	for i := range b.n {
+		at := le.Uint32(b.units[4*i:])
+		if at < from || at >= end {
+			return b, fmt.Errorf("%w: record %d of %q", errCatalog, i, key)
 		}
-		if e.unit < from || e.unit >= end {
-			return fmt.Errorf("%w: record %d of %q", errCatalog, i, key)
-		}
-		from = e.unit + frameSize/unit
-		b.entries = append(b.entries, e)
+		from = at + frameSize/unit
 	}
-	return nil
+	return b, nil
 }
 
 // appendChange appends c to a dead set.

@@ -150,8 +150,10 @@ func (t *Tier) commitBlobs(blobs []*blob) error {
 			return err
 		}
 	}
-	err := t.catalog.write(func(b *pebble.Batch, _ *state) error {
+	err := t.catalog.write(func(b *pebble.Batch, s *state) error {
 		for _, x := range blobs {
+			// The flush before this blob may be in the journal only.
+			s.generation = max(s.generation, x.gen)
 			if err := t.addBlob(b, x); err != nil {
 				return err
 			}
@@ -215,11 +217,16 @@ func (t *Tier) addBlob(b *pebble.Batch, x *blob) error {
 	if err := b.Set(key, v, nil); err != nil {
 		return err
 	}
-	key = blobKey(p.id, x.version, x.extent.Start)
+	t.counts.blobs.Add(1)
+	return x.put(b)
+}
+
+// put adds x alone to a batch.
+func (x *blob) put(b *pebble.Batch) error {
+	key := blobKey(x.page.id, x.version, x.extent.Start)
 	d := b.SetDeferred(len(key), x.size())
 	copy(d.Key, key)
 	x.encode(key, d.Value)
-	t.counts.blobs.Add(1)
 	return d.Finish()
 }
 

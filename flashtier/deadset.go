@@ -54,10 +54,12 @@ func encodeDead(changes []change) []byte {
 	return v
 }
 
+func byUnit(a, b change) int { return cmp.Compare(a.unit, b.unit) }
+
 // settleChanges leaves of each record the change that counts: that it is dead,
 // else its last exptime. The result is in the order of the page.
 func settleChanges(changes []change) []change {
-	slices.SortStableFunc(changes, func(a, b change) int { return cmp.Compare(a.unit, b.unit) })
+	slices.SortStableFunc(changes, byUnit)
 	out := changes[:0]
 	for _, c := range changes {
 		switch n := len(out); {

@@ -44,6 +44,7 @@ type pageFile struct {
 	id      PageID
 	path    string
 	version uint32 // of the page, as its header has it; 0 if that is no help
+	size    int64  // of the page, likewise
 	short   bool   // it has not even a header
 }
 
@@ -75,10 +76,19 @@ func pageOfName(name string) (id PageID, ok bool) {
 	return id, n == 1 && name == fmt.Sprintf(pageName, id)
 }
 
-// lookAtPage reads the header of a page file. Only a newer format and a failure
-// to open are errors.
+// lookAtPage is lookAtFile for the file of page id, or one that claims to be.
 func (t *Tier) lookAtPage(id PageID) (pageFile, error) {
-	p := pageFile{id: id, path: t.path(id)}
+	p, err := t.lookAtFile(t.path(id))
+	if p.id != id {
+		p.id, p.version = id, 0
+	}
+	return p, err
+}
+
+// lookAtFile reads the header of a page file. Only a newer format and a failure
+// to open are errors.
+func (t *Tier) lookAtFile(path string) (pageFile, error) {
+	p := pageFile{path: path}
 	f, err := t.queue.Open(p.path, 0)
 	if err != nil {
 		return p, fmt.Errorf("flashtier: open page: %w", err)
@@ -94,16 +104,16 @@ func (t *Tier) lookAtPage(id PageID) (pageFile, error) {
 		p.short = errors.Is(op.Err, ioq.ErrShort)
 	case errors.Is(err, ErrFormat):
 		return p, fmt.Errorf("%s: %w", p.path, err)
-	case err == nil && h.ID == id:
-		p.version = h.Version
+	case err == nil:
+		p.id, p.version, p.size = h.ID, h.Version, h.Size
 	}
 	return p, nil
 }
 
 // removeSurplus removes the files of pages that the tier has no room for; none
 // of them is in use.
-func (t *Tier) removeSurplus(files []pageFile) error {
-	for _, f := range files {
+func (t *Tier) removeSurplus(files *[]pageFile) error {
+	for _, f := range *files {
 		if int64(f.id) < int64(len(t.pages)) {
 			continue
 		}
@@ -126,9 +136,9 @@ func allocated(path string) int64 {
 // checkRoom verifies that the file system could take all pages, given what it
 // has given already to those of earlier runs, and to those set aside. Page files
 // are sparse, so nothing else would notice before the pages fill.
-func (t *Tier) checkRoom(files []pageFile) error {
+func (t *Tier) checkRoom(files *[]pageFile) error {
 	dir, taken := pagesDir(t.opt.Dir), int64(0)
-	for _, f := range files {
+	for _, f := range *files {
 		taken += allocated(f.path)
 	}
 	for _, path := range t.aside {

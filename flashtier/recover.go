@@ -2,7 +2,6 @@ package flashtier
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -33,21 +32,24 @@ type Recovery struct {
 	BadPages     int    // pages of which the catalog, or the file, is bad: all of theirs are dropped
 	PagesAside   int    // page files set aside at this start
 	BadJournal   string // damage to the journal, after a power loss or where stale values are accepted
-	ScannedPages int    // pages rebuilt from their own records
+	PagesScanned int    // pages rebuilt from their own records
+	BadRecords   int64  // records of those that are not sound
 
 	Duration time.Duration
 }
 
 const (
-	// roundRecords is how many records are on their way from the catalog to load
-	// at a time. It bounds the memory of a recovery: 48 bytes a record.
+	// roundRecords and roundSteps bound what is on its way from the catalog to
+	// load at a time, and so a recovery's memory: 48 bytes a record and 2 KiB a
+	// step.
 	roundRecords = 256 << 10
+	roundSteps   = 512
 	partitions   = 256
 	partShift    = 56
 )
 
-// Recover gives load the live records that earlier runs have left, and seals
-// their pages with what of them is alive. load is called by as many as workers
+// Recover gives load the live records that earlier runs have left, and counts for
+// their pages what of them is alive. load is called by as many as workers
 // goroutines at once. The hashes of a part share their top 8 bits; parts that
 // share them come one at a time, in the order in which the records were written.
 // Call it once, after Open and before anything is written.
@@ -58,9 +60,11 @@ func (t *Tier) Recover(workers int, load func(part []Entry)) (Recovery, error) {
 	r.Mode, r.Why, r.PagesAside = p.mode, p.why, p.asideNow
 	r.BadPages = p.dropped + p.badRows
 	r.BadJournal = p.left.damage
-	r.plan()
-	for len(r.steps) > 0 {
-		r.round()
+	if err := r.rebuild(); err != nil {
+		return r.Recovery, err
+	}
+	for plan := r.plan(); len(plan) > 0; {
+		plan = plan[r.round(plan):]
 		if t.opt.Progress != nil {
 			t.opt.Progress(r.done, r.total)
 		}
@@ -71,69 +75,96 @@ func (t *Tier) Recover(workers int, load func(part []Entry)) (Recovery, error) {
 
 // recovery is the state of a Recover.
 type recovery struct {
-	Recovery
 	t       *Tier
 	load    func(part []Entry)
 	workers int
 	now     uint32
+	total   int64 // records in all blobs
 
-	steps       []*step // extents still to be loaded, in the order of their blobs
-	done, total int64   // records
-	dead        map[PageID][]change
-	from, to    []Entry // of a round, before and after partitioning
-	mu          sync.Mutex
-	bad         map[PageID]bool // pages whose dead set cannot be read
+	// Of a round.
+	flights  []flight
+	from, to []Entry           // records before and after they are partitioned
+	dead     map[*page]deadSet // of the round's pages
+
+	mu sync.Mutex // guards what follows, in a round
+	Recovery
+	done int64 // records seen
 }
 
-// step is the recovery of one extent.
+// step is an extent still to be recovered: the one at an index of page.named.
 type step struct {
 	page *page
-	named
+	at   int
+}
+
+func (s step) named() named { return s.page.named[s.at] }
+
+// deadSet is what became of a page's records, or why that cannot be known.
+type deadSet struct {
+	changes []change // in the order of the page
+	err     error
+}
+
+// flight is an extent in a round.
+type flight struct {
+	page    *page
+	named   named
 	entries []Entry         // its live records
 	counts  [partitions]int // of entries, then where they go
+	tally   Recovery
 }
 
 // plan lists the extents of all pages, oldest blob first.
-func (r *recovery) plan() {
+func (r *recovery) plan() (plan []step) {
 	for i := range r.t.pages {
 		p := &r.t.pages[i]
 		if p.is() != PageSealed {
 			continue
 		}
 		r.Pages++
-		for _, x := range p.named {
-			r.steps = append(r.steps, &step{page: p, named: x})
+		for at, x := range p.named {
+			plan = append(plan, step{p, at})
 			r.total += int64(x.live)
 		}
 	}
-	slices.SortFunc(r.steps, func(a, b *step) int { return cmp.Compare(a.seq, b.seq) })
+	slices.SortFunc(plan, func(a, b step) int { return cmp.Compare(a.named().seq, b.named().seq) })
+	return plan
 }
 
-// round takes the next extents from the catalog to load.
-func (r *recovery) round() {
-	n, records := 0, 0
-	for n < len(r.steps) && (n == 0 || records+int(r.steps[n].live) <= roundRecords) {
-		records += int(r.steps[n].live)
+// round takes the first extents of plan from the catalog to load, and gives their
+// number.
+func (r *recovery) round(plan []step) (n int) {
+	records := 0
+	for n < min(len(plan), roundSteps) {
+		live := int(plan[n].named().live)
+		if n > 0 && records+live > roundRecords {
+			break
+		}
+		records += live
 		n++
 	}
-	steps := r.steps[:n]
-	r.steps = r.steps[n:]
-	r.done += int64(records)
-
-	r.from = slices.Grow(r.from[:0], records)[:records]
-	at := 0
-	for _, s := range steps {
-		s.entries = r.from[at : at : at+int(s.live)]
-		at += int(s.live)
-	}
-	r.readDead(steps)
-	r.each(len(steps), func(i int) { r.read(steps[i]) })
-	bounds := r.partition(steps)
+	r.begin(plan[:n], records)
+	r.readDead()
+	r.each(n, func(i int) { r.read(&r.flights[i]) })
+	bounds := r.partition()
 	r.each(partitions, func(i int) {
 		if part := r.to[bounds[i]:bounds[i+1]]; len(part) > 0 {
 			r.load(part)
 		}
 	})
+	return n
+}
+
+// begin gives each extent its share of r.from.
+func (r *recovery) begin(plan []step, records int) {
+	r.from = slices.Grow(r.from[:0], records)[:records]
+	r.flights = slices.Grow(r.flights[:0], len(plan))
+	at := 0
+	for _, s := range plan {
+		n := int(s.named().live)
+		r.flights = append(r.flights, flight{page: s.page, named: s.named(), entries: r.from[at : at : at+n]})
+		at += n
+	}
 }
 
 // each calls do(0) to do(n-1), on as many goroutines as there are workers.
@@ -150,158 +181,143 @@ func (r *recovery) each(n int, do func(i int)) {
 	wg.Wait()
 }
 
-// readDead reads the dead sets of the pages of steps.
-func (r *recovery) readDead(steps []*step) {
-	var pages []*page
-	older := r.dead
-	r.dead = map[PageID][]change{}
-	for _, s := range steps {
-		if _, ok := r.dead[s.page.id]; ok {
+// readDead reads the dead sets of the round's pages, but for those that the round
+// before has read.
+func (r *recovery) readDead() {
+	var unread []*page
+	dead := map[*page]deadSet{}
+	for i := range r.flights {
+		p := r.flights[i].page
+		if _, ok := dead[p]; ok {
 			continue
 		}
-		r.dead[s.page.id] = older[s.page.id]
-		if _, ok := older[s.page.id]; !ok {
-			pages = append(pages, s.page)
+		d, ok := r.dead[p]
+		if dead[p] = d; !ok {
+			unread = append(unread, p)
 		}
 	}
-	r.each(len(pages), func(i int) {
-		p := pages[i]
+	r.dead = dead
+	r.each(len(unread), func(i int) {
+		p := unread[i]
 		changes, err := r.t.deadOf(p)
 		r.mu.Lock()
-		defer r.mu.Unlock()
+		r.dead[p] = deadSet{changes, err}
 		if err != nil {
-			r.spoil(p, err)
+			r.BadPages++
 		}
-		r.dead[p.id] = changes
+		r.mu.Unlock()
+		if err != nil {
+			r.t.opt.Logger.Error("flash tier: page is dropped", "page", p.id, "err", err)
+		}
 	})
 }
 
 // deadOf reads the dead set of p, in the order of the page.
-func (t *Tier) deadOf(p *page) ([]change, error) {
-	v, err := t.catalog.get(lifeKey(keyDead, p.id, p.version.Load()))
-	if v == nil || err != nil {
-		return nil, err
+func (t *Tier) deadOf(p *page) (changes []change, err error) {
+	err = t.catalog.view(lifeKey(keyDead, p.id, p.version.Load()), func(v []byte) (err error) {
+		if v != nil {
+			changes, err = decodeDead(v, nil)
+		}
+		return err
+	})
+	if !slices.IsSortedFunc(changes, byUnit) {
+		changes = settleChanges(changes)
 	}
-	changes, err := decodeDead(v, nil)
-	return settleChanges(changes), err
+	return changes, err
 }
 
-// spoil gives up page p, because what died of it cannot be known; mu is held.
-func (r *recovery) spoil(p *page, err error) {
-	if r.bad == nil {
-		r.bad = map[PageID]bool{}
-	}
-	if !r.bad[p.id] {
-		r.bad[p.id] = true
-		r.BadPages++
-		r.t.opt.Logger.Error("flash tier: page is dropped", "page", p.id, "err", err)
-	}
-}
-
-// read fills s with the live records of its extent.
-func (r *recovery) read(s *step) {
-	t, p := r.t, s.page
-	key := blobKey(p.id, p.version.Load(), s.extent.Start)
-	var b blob
-	v, err := t.catalog.get(key)
-	if err == nil && v == nil {
-		err = fmt.Errorf("%w: %q is missing", errCatalog, key)
-	}
-	if err == nil {
-		b.entries = make([]blobEntry, 0, s.live)
-		err = decodeBlob(key, v, s.named, &b)
+// read fills f with the live records of its extent.
+func (r *recovery) read(f *flight) {
+	dead := r.dead[f.page]
+	if dead.err == nil {
+		key := blobKey(f.page.id, f.page.version.Load(), f.named.extent.Start)
+		err := r.t.catalog.view(key, func(v []byte) error {
+			b, err := viewBlob(key, v, f.named)
+			if err == nil {
+				r.sift(f, b, dead.changes)
+			}
+			return err
+		})
+		if err != nil {
+			r.t.opt.Logger.Error("flash tier: extent is dropped", "page", f.page.id, "offset", f.named.extent.Start, "err", err)
+			f.tally.BadBlobs++
+		}
 	}
 	r.mu.Lock()
-	bad, dead := r.bad[p.id], r.dead[p.id]
-	r.mu.Unlock()
-	if err != nil {
-		t.opt.Logger.Error("flash tier: extent is dropped", "page", p.id, "offset", s.extent.Start, "err", err)
-		r.count(func() { r.BadBlobs++ })
-		return
-	}
-	if bad {
-		return
-	}
-	if b.gen != t.gen.Load() {
-		r.count(func() { r.Flushed += int64(len(b.entries)) })
-		return
-	}
-	r.sift(s, b.entries, dead)
+	defer r.mu.Unlock()
+	r.done += int64(f.named.live)
+	r.Items += f.tally.Items
+	r.Bytes += f.tally.Bytes
+	r.Dead += f.tally.Dead
+	r.Expired += f.tally.Expired
+	r.Flushed += f.tally.Flushed
+	r.BadBlobs += f.tally.BadBlobs
 }
 
-func (r *recovery) count(add func()) {
-	r.mu.Lock()
-	add()
-	r.mu.Unlock()
-}
-
-// sift puts into s those of entries that are neither dead nor expired. Both lists
-// are in the order of the page.
-func (r *recovery) sift(s *step, entries []blobEntry, changes []change) {
-	p := s.page
-	i, _ := slices.BinarySearchFunc(changes, s.extent.Start/unit, func(c change, unit uint32) int {
+// sift puts into f those of b's records that are alive. changes are those of the
+// whole page, and like b's records in its order.
+func (r *recovery) sift(f *flight, b blobView, changes []change) {
+	p, base := f.page, r.t.base(f.page.id)
+	if b.gen != r.t.gen.Load() {
+		f.tally.Flushed += int64(b.n)
+		return
+	}
+	i, _ := slices.BinarySearchFunc(changes, f.named.extent.Start/unit, func(c change, unit uint32) int {
 		return cmp.Compare(c.unit, unit)
 	})
 	changes = changes[i:]
-	var dead, expired, bytes int64
 	last := uint32(0)
-	base := r.t.base(p.id)
-	for _, e := range entries {
+	for i := range b.n {
+		e := b.entry(i)
 		for len(changes) > 0 && changes[0].unit < e.unit {
 			changes = changes[1:]
 		}
 		if len(changes) > 0 && changes[0].unit == e.unit {
 			if changes[0].kind == changeDead {
-				dead++
+				f.tally.Dead++
 				continue
 			}
 			e.exptime = changes[0].exptime
 		}
 		if e.exptime != 0 && e.exptime <= r.now {
-			expired++
+			f.tally.Expired++
 			continue
 		}
-		s.entries = append(s.entries, Entry{e.hash, NewAddr(base+uint64(e.unit), e.class), e.exptime})
-		s.counts[e.hash>>partShift]++
-		bytes += int64(ClassSize(e.class))
+		f.entries = append(f.entries, Entry{e.hash, NewAddr(base+uint64(e.unit), e.class), e.exptime})
+		f.counts[e.hash>>partShift]++
+		f.tally.Bytes += int64(ClassSize(e.class))
 		if e.exptime == 0 {
 			e.exptime = never
 		}
 		last = max(last, e.exptime)
 	}
-	p.objects.Add(int64(len(s.entries)))
-	p.bytes.Add(bytes)
+	f.tally.Items = int64(len(f.entries))
+	p.objects.Add(f.tally.Items)
+	p.bytes.Add(f.tally.Bytes)
 	raise(&p.lastExp, last)
-	r.count(func() {
-		r.Items += int64(len(s.entries))
-		r.Bytes += bytes
-		r.Dead += dead
-		r.Expired += expired
-	})
 }
 
-// partition puts the records of steps into r.to, sorted by the top bits of their
-// hash and otherwise in order, and gives where each partition begins.
-func (r *recovery) partition(steps []*step) (bounds [partitions + 1]int) {
+// partition puts the round's records into r.to, sorted by the top bits of their
+// hashes and otherwise in order, and gives where each partition begins.
+func (r *recovery) partition() (bounds [partitions + 1]int) {
 	at := 0
 	for p := range partitions {
 		bounds[p] = at
-		for _, s := range steps {
-			n := s.counts[p]
-			s.counts[p] = at
+		for i := range r.flights {
+			n := r.flights[i].counts[p]
+			r.flights[i].counts[p] = at
 			at += n
 		}
 	}
 	bounds[partitions] = at
 	r.to = slices.Grow(r.to[:0], at)[:at]
-	r.each(len(steps), func(i int) {
-		s := steps[i]
-		for _, e := range s.entries {
+	r.each(len(r.flights), func(i int) {
+		f := &r.flights[i]
+		for _, e := range f.entries {
 			p := e.Hash >> partShift
-			r.to[s.counts[p]] = e
-			s.counts[p]++
+			r.to[f.counts[p]] = e
+			f.counts[p]++
 		}
-		s.entries = nil
 	})
 	return bounds
 }

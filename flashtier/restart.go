@@ -2,7 +2,6 @@ package flashtier
 
 import (
 	"cmp"
-	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -31,9 +30,9 @@ const (
 // past is what an earlier run has left.
 type past struct {
 	mode     Mode
-	why      string // of a cold or stale start
-	rebuild  bool   // pages are to be scanned, because no catalog names them
-	known    bool   // there is a catalog
+	why      string   // of a cold or stale start
+	scan     []PageID // pages to be rebuilt from their records
+	known    bool     // there is a catalog
 	meta     meta
 	state    state
 	rows     map[PageID]row
@@ -61,19 +60,14 @@ func (t *Tier) lookBack() error {
 			return err
 		}
 	}
-	if err := errors.Join(t.listAside(), t.checkSizes()); err != nil {
-		return err
+	for _, step := range []func(*[]pageFile) error{
+		t.checkSizes, t.returnAside, t.checkRoom, t.removeSurplus, t.adoptPages, t.begin,
+	} {
+		if err := step(&files); err != nil {
+			return err
+		}
 	}
-	if err := t.checkRoom(files); err != nil {
-		return err
-	}
-	if err := t.removeSurplus(files); err != nil {
-		return err
-	}
-	if err := t.adoptPages(files); err != nil {
-		return err
-	}
-	return t.begin()
+	return nil
 }
 
 // openPast opens catalog and journal, and says in past.why if they cannot be
@@ -97,6 +91,8 @@ func (t *Tier) openPast() (err error) {
 	switch {
 	case err != nil:
 		p.why = oneLine(err)
+	case p.meta.rebuilding:
+		p.why, p.known = "pages were being rebuilt", false
 	case p.known:
 		t.trust(errJournal)
 	default:
@@ -140,17 +136,21 @@ func (t *Tier) catalogExists() (bool, error) {
 // readCatalog reads all but the blobs and the dead sets.
 func (t *Tier) readCatalog() error {
 	p := &t.past
-	v, err := t.catalog.get([]byte(keyMeta))
-	if v == nil || err != nil {
-		return err // a catalog without it was never used
-	}
-	if p.meta, err = decodeMeta(v); err != nil {
+	used := false
+	err := t.catalog.view([]byte(keyMeta), func(v []byte) (err error) {
+		if used = v != nil; used {
+			p.meta, err = decodeMeta(v)
+		}
+		return err
+	})
+	if err != nil || !used { // as it is for a moment when it has been made
 		return err
 	}
-	if v, err = t.catalog.get([]byte(keyState)); err != nil {
+	err = t.catalog.view([]byte(keyState), func(v []byte) (err error) {
+		p.state, err = decodeState(v)
 		return err
-	}
-	if p.state, err = decodeState(v); err != nil {
+	})
+	if err != nil {
 		return err
 	}
 	p.rows = map[PageID]row{}
@@ -171,40 +171,47 @@ func (t *Tier) readCatalog() error {
 	return err
 }
 
-// trust decides whether a catalog that was read can be used, with the journal or
-// without one.
+// trust decides whether a catalog that was read can be used, and what of the
+// journal counts.
 func (t *Tier) trust(errJournal error) {
 	p, j := &t.past, t.journal
-	sameBoot := p.meta.boot == p.boot && p.boot != [16]byte{}
-	p.mode = ModeWarm
-	switch {
-	case p.meta.clean:
-		p.mode = ModeClean
-	case !sameBoot:
-		p.mode = ModePowerLoss
-	}
+	p.mode = p.ending()
 	p.left.next = p.state.position
+	why := ""
 	switch {
-	case errJournal != nil && p.meta.clean:
-		return // all of it is in the catalog
 	case errJournal != nil:
-		p.why = oneLine(errJournal)
-		return
+		why = oneLine(errJournal)
 	case j.identity() != p.meta.identity:
-		p.why = "journal belongs to another catalog"
-		return
-	}
-	p.left = j.scan(p.state.position)
-	switch {
-	case j.lost().Load() != 0:
-		p.why = "journal has lost entries, because the catalog could not be written"
+		why = "journal belongs to another catalog"
 	case j.batches().Load() > p.state.batches:
-		p.why = fmt.Sprintf("catalog has lost %d batches", j.batches().Load()-p.state.batches)
-	case p.left.damage != "" && p.mode != ModePowerLoss:
-		p.why = "journal is damaged: " + p.left.damage
+		p.why = fmt.Sprintf("catalog has lost its last %d batches", j.batches().Load()-p.state.batches)
+		return
+	case j.lost().Load() != 0:
+		why = "journal has lost entries, because the catalog could not take them"
+	default:
+		if p.left = j.scan(p.state.position); p.left.damage != "" {
+			why = "journal is damaged: " + p.left.damage
+		}
+	}
+	switch {
+	case why != "" && p.mode == ModeClean: // the catalog has all of it
+		p.left = leftover{next: p.state.position}
+	case why != "" && (p.mode == ModeWarm || p.left.damage == ""):
+		p.why = why
 	case p.mode == ModePowerLoss && t.opt.AfterPowerLoss == afterStrict:
 		p.why = "power was lost"
 	}
+}
+
+// ending says how the last run ended.
+func (p *past) ending() Mode {
+	switch {
+	case p.meta.clean:
+		return ModeClean
+	case p.meta.boot == p.boot && p.boot != [16]byte{}:
+		return ModeWarm
+	}
+	return ModePowerLoss
 }
 
 // distrust deals with what cannot be trusted: it is set aside, or used all the
@@ -218,9 +225,8 @@ func (t *Tier) distrust(files *[]pageFile) error {
 			return nil
 		}
 	}
-	seed, hasSeed := uint64(0), t.journal != nil
-	if hasSeed { // that of the index frames in the pages
-		seed = t.journal.seed()
+	if p.meta.seed == 0 && t.journal != nil {
+		p.meta.seed = t.journal.seed() // that of the index frames in the pages
 	}
 	if err := t.closeCatalog(); err != nil {
 		return fmt.Errorf("flashtier: %s: %w", t.opt.Dir, err)
@@ -228,17 +234,31 @@ func (t *Tier) distrust(files *[]pageFile) error {
 	t.catalog, t.journal = nil, nil
 	past := past{mode: p.mode, why: p.why, boot: p.boot}
 	past.meta.incarnation = max(p.meta.incarnation, newest(*files))
-	past.meta.seed = seed
+	past.meta.seed = p.meta.seed
 	*p = past
 	if t.opt.AcceptStale {
-		p.rebuild = true
-		return t.setCatalogAside()
+		return errors.Join(t.scanAll(*files), t.setCatalogAside())
 	}
 	p.asideNow = len(*files)
 	if err := t.setAside(*files); err != nil {
 		return err
 	}
 	*files = nil
+	return nil
+}
+
+// scanAll has all pages rebuilt that have a header. It refuses sizes that do not
+// fit them, before anything is changed.
+func (t *Tier) scanAll(files []pageFile) error {
+	for _, f := range files {
+		if f.version == 0 {
+			continue
+		}
+		if err := t.checkSize(f.id, f.size); err != nil {
+			return err
+		}
+		t.past.scan = append(t.past.scan, f.id)
+	}
 	return nil
 }
 
@@ -252,7 +272,7 @@ func newest(files []pageFile) (version uint32) {
 
 // checkSizes refuses sizes that do not fit the pages in use. It comes before
 // anything is changed.
-func (t *Tier) checkSizes() error {
+func (t *Tier) checkSizes(*[]pageFile) error {
 	p := &t.past
 	most, used := PageID(0), false
 	for id, r := range p.rows {
@@ -263,10 +283,15 @@ func (t *Tier) checkSizes() error {
 	if !used {
 		return nil
 	}
-	if int64(p.meta.pageSize) != t.pageSize {
-		return fmt.Errorf("%w: %s has pages of %d bytes, not %d", ErrOptions, t.opt.Dir, p.meta.pageSize, t.pageSize)
+	return t.checkSize(most, int64(p.meta.pageSize))
+}
+
+// checkSize refuses sizes that do not fit a page in use.
+func (t *Tier) checkSize(id PageID, size int64) error {
+	if size != t.pageSize {
+		return fmt.Errorf("%w: %s has pages of %d bytes, not %d", ErrOptions, t.opt.Dir, size, t.pageSize)
 	}
-	if need := (int64(most) + 1) * t.pageSize; need > int64(len(t.pages))*t.pageSize {
+	if need := (int64(id) + 1) * t.pageSize; need > int64(len(t.pages))*t.pageSize {
 		return fmt.Errorf("%w: size %d is too small for %s, whose pages in use need %d", ErrOptions, t.opt.Size, t.opt.Dir, need)
 	}
 	return nil
@@ -274,10 +299,10 @@ func (t *Tier) checkSizes() error {
 
 // adoptPages brings what files and rows say into the page table. Every version
 // that a page has had is remembered, so that none comes twice.
-func (t *Tier) adoptPages(files []pageFile) error {
+func (t *Tier) adoptPages(files *[]pageFile) error {
 	p := &t.past
 	seen := map[PageID]pageFile{}
-	for _, f := range files {
+	for _, f := range *files {
 		if seen[f.id] = f; int64(f.id) < int64(len(t.pages)) {
 			t.pages[f.id].version.Store(f.version)
 		}
@@ -305,10 +330,23 @@ func (t *Tier) adoptPages(files []pageFile) error {
 			return err
 		}
 	}
+	for _, id := range p.scan {
+		if err := t.adoptPage(&t.pages[id], &row{version: t.pages[id].version.Load()}); err != nil {
+			return err
+		}
+	}
 	slices.SortFunc(t.sealed, func(a, b PageID) int {
-		return cmp.Compare(t.pages[a].named[0].seq, t.pages[b].named[0].seq)
+		return cmp.Compare(t.pages[a].firstSeq(), t.pages[b].firstSeq())
 	})
 	return nil
+}
+
+// firstSeq is the sequence number of the first blob that the catalog names of p.
+func (p *page) firstSeq() uint64 {
+	if len(p.named) == 0 {
+		return 0 // still to be rebuilt, and older than what is named
+	}
+	return p.named[0].seq
 }
 
 // adoptPage makes p the sealed page that r says, which can become a victim. Its
@@ -318,121 +356,22 @@ func (t *Tier) adoptPage(p *page, r *row) error {
 	if err != nil {
 		return fmt.Errorf("flashtier: open page: %w", err)
 	}
-	p.file, p.bucket, p.created, p.rehash = f, r.bucket, r.created, r.rehash
-	p.named, p.closed = r.extents, true
-	for _, x := range r.extents {
-		p.extents = append(p.extents, x.extent)
-		p.records += uint64(x.extent.Count)
-		p.end.Store(x.extent.End())
-		t.seq.Store(max(t.seq.Load(), x.seq))
-	}
+	p.file, p.bucket, p.created, p.rehash, p.closed = f, r.bucket, r.created, r.rehash, true
+	t.adoptExtents(p, r.extents)
 	p.become(PageSealed)
 	t.sealed = append(t.sealed, p.id)
 	return nil
 }
 
-// begin brings the journal's leftover into the catalog, makes a journal where the
-// old one cannot go on, and writes this run's meta. In this order, so that a
-// crash between the steps finds each of them as it would have been.
-func (t *Tier) begin() (err error) {
-	p := &t.past
-	if t.catalog == nil {
-		if t.catalog, err = openCatalog(catalogDir(t.opt.Dir), t.opt.FS, t.opt.Logger); err != nil {
-			return fmt.Errorf("flashtier: %s: %w", t.opt.Dir, err)
-		}
+// adoptExtents brings what the catalog names of p into the page table.
+func (t *Tier) adoptExtents(p *page, extents []named) {
+	p.named = extents
+	for _, x := range extents {
+		p.extents = append(p.extents, x.extent)
+		p.records += uint64(x.extent.Count)
+		p.end.Store(x.extent.End())
+		t.seq.Store(max(t.seq.Load(), x.seq))
 	}
-	t.meta = p.meta
-	t.meta.incarnation = max(p.meta.incarnation+1, t.opt.Now())
-	t.meta.pageSize, t.meta.boot, t.meta.clean = uint32(t.pageSize), p.boot, false
-	if !p.known {
-		t.meta.identity = randomWord()
-		if t.meta.seed == 0 {
-			t.meta.seed = randomWord()
-		}
-	}
-	t.catalog.start(p.state)
-	if err := t.settlePast(); err != nil {
-		return fmt.Errorf("flashtier: %s: %w", t.opt.Dir, err)
-	}
-	s, err := t.catalog.now(nil)
-	if err == nil {
-		err = t.beginJournal(s)
-	}
-	if err == nil {
-		err = t.writeMeta(func(*meta) {})
-	}
-	if err != nil {
-		return fmt.Errorf("flashtier: %s: %w", t.opt.Dir, err)
-	}
-	t.gen.Store(s.generation)
-	t.flushAt.Store(t.meta.flushAt)
-	return syncDir(t.opt.Dir)
-}
-
-// settlePast folds what the journal has left, drops the rows of pages that are
-// not adopted, and carries out a flush that came due meanwhile.
-func (t *Tier) settlePast() error {
-	p := &t.past
-	if p.left.entries != nil {
-		if err := t.fold(p.left.entries, p.left.next); err != nil {
-			return err
-		}
-		p.left.entries = nil
-	}
-	due := t.meta.flushAt != 0 && t.meta.flushAt <= t.opt.Now()
-	return t.catalog.write(func(b *pebble.Batch, s *state) error {
-		s.position = max(s.position, p.left.next)
-		for id, r := range p.rows {
-			if r.live && t.pages[id].is() != PageSealed {
-				if err := forgetLife(b, id, r.version); err != nil {
-					return err
-				}
-			}
-		}
-		if due {
-			t.meta.flushAt = 0
-			s.generation++
-			return b.Set([]byte(keyMeta), p.flushed().encode(), nil)
-		}
-		return nil
-	})
-}
-
-// flushed is the earlier run's meta without its delayed flush.
-func (p *past) flushed() *meta {
-	m := p.meta
-	m.flushAt = 0
-	return &m
-}
-
-// beginJournal makes a journal that goes on where the catalog is, of the old one
-// if that can be.
-func (t *Tier) beginJournal(s state) (err error) {
-	j, n := t.journal, journalEntries(t.opt.JournalBytes)
-	if j == nil || j.n != n || j.identity() != t.meta.identity || j.seed() != t.meta.seed ||
-		j.head.Load() != s.position || j.lost().Load() != 0 {
-		if t.journal = nil; j != nil {
-			if err := j.close(); err != nil {
-				return err
-			}
-		}
-		if t.journal, err = createJournal(journalPath(t.opt.Dir), n, &t.meta, &s); err != nil {
-			return err
-		}
-	}
-	t.journal.tail.Store(s.position)
-	t.journal.stuck = t.catalog.broken.Load
-	_, err = t.catalog.now(t.journal)
-	return err
-}
-
-// writeMeta has change make meta what the catalog is to say, and returns once
-// that is on disk.
-func (t *Tier) writeMeta(change func(m *meta)) error {
-	return t.catalog.write(func(b *pebble.Batch, _ *state) error {
-		change(&t.meta)
-		return b.Set([]byte(keyMeta), t.meta.encode(), nil)
-	})
 }
 
 // bootID is what the kernel calls its present life; zero if it does not say.
@@ -449,43 +388,4 @@ func (t *Tier) bootID() (id [16]byte) {
 		copy(id[:], b)
 	}
 	return id
-}
-
-func randomWord() uint64 {
-	var b [8]byte
-	rand.Read(b[:]) // never fails
-	return le.Uint64(b[:])
-}
-
-// Seed is what the hash of keys begins with. It was drawn when the tier was
-// created, and the catalog goes by it.
-func (t *Tier) Seed() uint64 { return t.meta.seed }
-
-// FirstCAS is where this run's CAS numbers begin: above all of earlier runs.
-func (t *Tier) FirstCAS() uint64 { return uint64(t.meta.incarnation) << 32 }
-
-// FlushAt is the time of a delayed flush that SetFlushAt has noted, or 0. One
-// that came due while the tier was closed has been carried out.
-func (t *Tier) FlushAt() uint32 { return t.flushAt.Load() }
-
-// SetFlushAt notes the time of a delayed flush, or with 0 that there is none, and
-// returns once that survives a power loss.
-func (t *Tier) SetFlushAt(at uint32) error {
-	err := t.writeMeta(func(m *meta) { m.flushAt = at })
-	if err == nil {
-		t.flushAt.Store(at)
-	}
-	return err
-}
-
-// MarkClean says that all is well: no further change comes, so the next Open need
-// not fear for what a power loss may have taken. It commits and folds what there
-// is. Close comes next.
-func (t *Tier) MarkClean() error {
-	err := t.CommitAll()
-	t.foldAll()
-	if t.journal.used() > 0 {
-		return errors.Join(err, errors.New("flashtier: journal could not be folded"))
-	}
-	return errors.Join(err, t.writeMeta(func(m *meta) { m.clean = true }))
 }

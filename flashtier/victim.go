@@ -100,16 +100,12 @@ func (t *Tier) extentEntries(p *page, e Extent, fn func(hash uint64, a Addr)) er
 	}
 	defer unmap(mem)
 	version := p.version.Load()
-	if b, err := t.readBlocks(p, mem, int64(e.Index), e.End()); err == nil {
-		if x, err := DecodeIndex(b, t.base(p.id), version, e); err == nil {
-			for i := range x.Len() {
-				entry := x.Entry(i)
-				fn(entry.Hash, t.addr(p.id, int64(entry.Unit)*unit, x.Size(i)))
-			}
+	if !p.rehash {
+		if t.indexEntries(p, e, mem, version, fn) == nil {
 			return nil
 		}
+		t.counts.badIndexes.Add(1)
 	}
-	t.counts.badIndexes.Add(1)
 	if t.opt.Hash == nil {
 		return ErrCRC
 	}
@@ -118,6 +114,24 @@ func (t *Tier) extentEntries(p *page, e Extent, fn func(hash uint64, a Addr)) er
 		return err
 	}
 	return t.scanEntries(p, e, b, version, fn)
+}
+
+// indexEntries gives the entries of an extent from its index frame, which it
+// reads into mem. Before an error it gives none.
+func (t *Tier) indexEntries(p *page, e Extent, mem []byte, version uint32, fn func(hash uint64, a Addr)) error {
+	b, err := t.readBlocks(p, mem, int64(e.Index), e.End())
+	if err != nil {
+		return err
+	}
+	x, err := DecodeIndex(b, t.base(p.id), version, e)
+	if err != nil {
+		return err
+	}
+	for i := range x.Len() {
+		entry := x.Entry(i)
+		fn(entry.Hash, t.addr(p.id, int64(entry.Unit)*unit, x.Size(i)))
+	}
+	return nil
 }
 
 // scanEntries gives the entries of an extent from its records, whose bytes are b.
