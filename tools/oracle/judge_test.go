@@ -57,6 +57,8 @@ func TestValues(t *testing.T) {
 		{"delete overlapping the set", "set a; delete! d; ok a; get! a", Fine},
 		{"refused", "set! a; set b; refused b; get! a", Resurrected},
 		{"refused but there", "set! a; set b; refused b; get! b", Resurrected},
+		{"replace refused", "set! a; replace b; refused b; get! a", Fine},
+		{"replaced", "set! a; replace! b; get! a", Stale},
 		{"add not done", "set! a; add b; no b; get! b", Stale},
 		{"add done", "delete! d; add! b; get! b", Fine},
 		{"cas of the latest", "set! a; get! a; cas! b a; get! b", Fine},

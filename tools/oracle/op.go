@@ -12,23 +12,24 @@ type Kind uint8
 
 // The kinds of operations.
 const (
-	Get     Kind = iota // also gets
-	Gat                 // get, with a new expiry time
-	Touch               // a new expiry time
-	Set                 // also replace
-	Add                 // set if absent: that it was done says that the key was absent
-	CAS                 // set if unchanged
-	Append              // to a value of bytes
-	Prepend             // to a value of bytes
-	Incr                // of a value of digits, by one
+	Get   Kind = iota // also gets
+	Gat               // get, with a new expiry time
+	Touch             // a new expiry time
+	Set
+	Add     // set if absent: that it was done says that the key was absent
+	Replace // set if present
+	CAS     // set if unchanged
+	Append  // to a value of bytes
+	Prepend // to a value of bytes
+	Incr    // of a value of digits, by one
 	Delete
 )
 
-var kindNames = [...]string{"get", "gat", "touch", "set", "add", "cas", "append", "prepend", "incr", "delete"}
+var kindNames = [...]string{"get", "gat", "touch", "set", "add", "replace", "cas", "append", "prepend", "incr", "delete"}
 
 func (k Kind) String() string { return kindNames[k] }
 
-func (k Kind) replaces() bool { return k == Set || k == Add || k == CAS }
+func (k Kind) replaces() bool { return k == Set || k == Add || k == Replace || k == CAS }
 func (k Kind) retimes() bool  { return k == Touch || k == Gat }
 
 // shows tells whether the reply shows something of the value that was there.

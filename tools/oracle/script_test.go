@@ -10,7 +10,7 @@ import (
 
 // script runs a history written as statements, of which each takes a second:
 //
-//	set a, add a, append a, prepend a, delete a, touch a, gat a, incr a, get a
+//	set a, add a, replace a, append a, prepend a, delete a, touch a, gat a, incr a, get a
 //	cas a b       begins the operation a; ttl=5 after it is its expiry time
 //	ok a, no a, absent a, refused a, lost a     ends it
 //	got a b c     ends it with the value of operations b and c, in that order
@@ -45,7 +45,7 @@ func newScript(t *testing.T, digits bool) *script {
 }
 
 var kindOf = map[string]Kind{
-	"get": Get, "gat": Gat, "touch": Touch, "set": Set, "add": Add, "cas": CAS,
+	"get": Get, "gat": Gat, "touch": Touch, "set": Set, "add": Add, "replace": Replace, "cas": CAS,
 	"append": Append, "prepend": Prepend, "incr": Incr, "delete": Delete,
 }
 
