@@ -33,7 +33,7 @@ func (c *Cache) recover() error {
 	}
 	log("recovered", "mode", r.Mode, "why", r.Why, "items", c.recovered, "bytes", r.Bytes, "pages", r.Pages,
 		"dead", r.Dead, "expired", r.Expired, "flushed", r.Flushed, "bad_extents", r.BadBlobs, "bad_pages", r.BadPages,
-		"bad_journal", r.BadJournal, "pages_aside", r.PagesAside, "pages_scanned", r.ScannedPages,
+		"bad_journal", r.BadJournal, "pages_aside", r.PagesAside, "pages_scanned", r.PagesScanned, "bad_records", r.BadRecords,
 		"no_memory", dropped.Load(), "seconds", r.Duration.Seconds())
 	return nil
 }
