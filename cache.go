@@ -48,6 +48,7 @@ type Cache struct {
 
 	buffers int64 // of Memory, what write and read buffers take
 
+	image        *os.File // what Options.MemoryFile will be, locked; nil without
 	recovery     flashtier.Recovery
 	recovered    int64     // items that came back
 	progressFrom time.Time // of the recovery; of Open alone
@@ -56,7 +57,7 @@ type Cache struct {
 	now     atomic.Uint32 // coarse clock, Unix seconds
 	cas     atomic.Uint64 // the last CAS given out
 	flushAt atomic.Uint32 // when a delayed FlushAll is due, 0 if none
-	rereads atomic.Uint64 // reads from flash of values that had been read before
+	hotGain hotGain
 	room    room
 	count   counters
 	started time.Time
@@ -98,6 +99,9 @@ func Open(dir string, opts Options) (*Cache, error) {
 	if err := c.recover(); err != nil {
 		return nil, errors.Join(fmt.Errorf("recover: %w", err), c.closeFlash(), mem.Close())
 	}
+	if err := c.loadMemory(); err != nil {
+		return nil, errors.Join(err, mem.Close())
+	}
 	c.loops.Add(2)
 	go c.clockLoop()
 	go c.demoteLoop()
@@ -134,15 +138,15 @@ func (c *Cache) openFlash(dir string) (err error) {
 
 // Close moves what is in RAM to flash, for Options.ShutdownTimeout at most, stops
 // the cache and gives its memory back. No other call may be under way. After a
-// Close without error the next Open finds everything. Without flash, values
-// are lost.
+// Close without error the next Open finds everything. Without flash, that goes
+// by Options.MemoryFile, or values are lost.
 func (c *Cache) Close() error {
 	if c.closed.Swap(true) {
 		return ErrClosed
 	}
 	close(c.stop)
 	c.loops.Wait()
-	return errors.Join(c.demoteAll(), c.closeFlash(), c.mem.Close())
+	return errors.Join(c.demoteAll(), c.saveMemory(), c.closeFlash(), c.mem.Close())
 }
 
 func (c *Cache) closeFlash() error {
@@ -180,6 +184,7 @@ func (c *Cache) clockLoop() {
 		case <-t.C:
 			c.advance(uint32(c.opts.Clock().Unix()))
 			c.room.signal()
+			c.hotGain.weigh()
 		}
 	}
 }

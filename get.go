@@ -54,6 +54,20 @@ func (c *Cache) Find(key, dst []byte) ([]byte, Meta, Status) {
 	return out, Meta{}, Miss
 }
 
+// Warm has the processor fetch what Find will touch for these keys, so that
+// several lookups in a row wait for memory once. It changes nothing.
+func (c *Cache) Warm(keys [][]byte) {
+	var hashes [16]uint64
+	for len(keys) > 0 {
+		n := min(len(keys), len(hashes))
+		for i, key := range keys[:n] {
+			hashes[i] = c.mem.Hash(key)
+		}
+		c.mem.Warm(hashes[:n])
+		keys = keys[n:]
+	}
+}
+
 // FindTouch is Find that also sets the item's expiry time.
 func (c *Cache) FindTouch(key []byte, exptime uint32, dst []byte) ([]byte, Meta, Status) {
 	h := c.mem.Hash(key)
@@ -75,10 +89,11 @@ func (c *Cache) FindTouch(key []byte, exptime uint32, dst []byte) ([]byte, Meta,
 
 // findHot asks the hot values for a copy of the record that it is the header of.
 func (c *Cache) findHot(h uint64, key, dst []byte, it memtier.Item) ([]byte, Meta, Status) {
-	if c.hot {
+	if c.hot && c.hotGain.tries() {
 		version := c.flash.Version(addrOf(it.Loc, it.Class))
 		if out, hot, ok := c.mem.HotGet(h, key, it.Loc, version, dst); ok {
 			c.count.hitsHot.Add(1)
+			c.hotGain.hits.Add(1)
 			hot.Exptime = it.Exptime
 			return out, metaOf(hot), Hit
 		}
@@ -166,12 +181,6 @@ func (l *Lookup) settled(st Status, n, ofTouch *atomic.Uint64) Status {
 	return st
 }
 
-// promoteEvery is how many reads of values that had been read before there are
-// for each that is offered to the hot values. What is read often enough to be
-// worth its RAM is soon among them; a copy of all the others would cost as much
-// as their reads.
-const promoteEvery = 8
-
 // arrive takes what the record says of the item, sets a touched item's expiry
 // time, and offers a value that is read again to the hot values.
 func (l *Lookup) arrive(rec *flashtier.Record) landing {
@@ -184,7 +193,7 @@ func (l *Lookup) arrive(rec *flashtier.Record) landing {
 		l.c.flash.Touched(l.addr, l.exptime)
 		l.meta.Exptime = l.exptime
 	}
-	if l.c.hot && header.Accessed && l.c.rereads.Add(1)%promoteEvery == 0 {
+	if l.c.hot && header.Accessed && l.c.hotGain.offers() {
 		it := memtier.Item{Flags: rec.Flags, CAS: rec.CAS}
 		l.c.count.promoted.Add(1)
 		l.c.mem.HotPut(l.hash, l.key, l.loc, l.read.Version(), it, rec.Value)

@@ -6,6 +6,7 @@ import (
 	"github.com/hearthcache/hearth"
 	"github.com/hearthcache/hearth/protocol"
 	"github.com/hearthcache/hearth/protocol/server"
+	textproto "github.com/hearthcache/hearth/protocol/text"
 )
 
 // handler answers the requests of all connections from the cache.
@@ -44,6 +45,23 @@ func (h *handler) Get(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, 
 		return out, p
 	}
 	return out, nil
+}
+
+// warmKeys is how many keys are readied at once: what the processor can have
+// under way to memory.
+const warmKeys = 16
+
+// Warm readies the first of the keys in args.
+func (h *handler) Warm(args []byte) int {
+	var keys [warmKeys][]byte
+	n := 0
+	for ; n < len(keys); n++ {
+		if keys[n], args = textproto.NextKey(args); keys[n] == nil {
+			break
+		}
+	}
+	h.cache.Warm(keys[:n])
+	return max(n, 1)
 }
 
 func (h *handler) endValue(value []byte, mark int, m hearth.Meta, withCAS bool) []byte {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"sync/atomic"
@@ -70,12 +71,14 @@ type Conn struct {
 	pool    *pool
 	count   *counters
 	handler Handler
+	warmer  Warmer // the handler, if it is one
 	limits  *limits
 	index   int // of its loop
 
 	parser text.Parser
 	req    protocol.Request
 	phase  phase
+	ahead  int    // keys of the current request that are warm
 	length int    // of the current request, in bytes of in
 	in     []byte // read buffer
 	parsed int    // bytes of in that are done with
@@ -250,6 +253,7 @@ func (c *Conn) execute() bool {
 		return true
 	}
 	for c.room() && !c.blocked {
+		c.warm()
 		key, rest := text.NextKey(c.req.Args)
 		if key == nil {
 			if c.phase == keys {
@@ -267,6 +271,15 @@ func (c *Conn) execute() bool {
 		}
 	}
 	return false
+}
+
+// warm readies the keys to come, if there are several.
+func (c *Conn) warm() {
+	if c.ahead > 0 {
+		c.ahead--
+	} else if c.warmer != nil && bytes.IndexByte(c.req.Args, ' ') >= 0 {
+		c.ahead = c.warmer.Warm(c.req.Args) - 1
+	}
 }
 
 // do executes a command that is not a retrieval.
@@ -299,6 +312,7 @@ func (c *Conn) do() bool {
 func (c *Conn) consume() {
 	c.parsed += c.length
 	c.phase = parsing
+	c.ahead = 0
 }
 
 // flush writes until all is written or the client must read first.

@@ -18,6 +18,15 @@ type Handler interface {
 	Do(c *Conn, r *protocol.Request, dst []byte) ([]byte, Pending)
 }
 
+// Warmer is what a Handler may be beside: it is told of keys of a retrieval
+// before the first of them is looked up, so as to wait for the memory of all of
+// them at once.
+type Warmer interface {
+	// Warm is given the keys to come, as text.NextKey takes them, and returns
+	// how many of them, at least one, it has readied.
+	Warm(args []byte) int
+}
+
 // Pending is an answer that is not there yet. The server calls Step for the
 // oldest Pending of a connection, at once and again after each Conn.Notify,
 // until it is done. It does so even when the client has gone, so that whatever

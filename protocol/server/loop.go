@@ -223,6 +223,7 @@ func (l *loop) newConn() *Conn {
 		return c
 	}
 	c := &Conn{host: l, pool: &l.pool, count: &l.count, handler: l.server.handler, limits: &l.limits, index: l.index}
+	c.warmer, _ = l.server.handler.(Warmer)
 	c.wire = &c.slot
 	c.reset()
 	return c
