@@ -3,8 +3,10 @@ FUZZTIME ?= 10s
 BENCH    ?= .
 COUNT    ?= 6
 BENCHPKG ?= ./...
+ROUNDS   ?= 200
+CRASH    ?=
 
-.PHONY: test race lint fuzz bench build demo clean
+.PHONY: test race lint fuzz crashtest bench build demo clean
 
 # What a change must pass. Tests against memcached skip where it is not
 # installed, unless CI is set.
@@ -28,6 +30,11 @@ fuzz:
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
 		done; \
 	done
+
+# ROUNDS times load on hearthd, ended by SIGKILL or SIGTERM: no value that comes
+# back may be stale or wrong. CRASH has more flags, see tools/crashtest -h.
+crashtest:
+	$(GO) run ./tools/crashtest -rounds $(ROUNDS) $(CRASH)
 
 # The benchmarks that match BENCH; with OLD=commit also that commit's, and the
 # difference between the two.

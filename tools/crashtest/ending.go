@@ -37,12 +37,6 @@ func (b *bench) chooseEnding() ending {
 
 // end ends the server's run and then the clients', and tells the oracle.
 func (b *bench) end(ctx context.Context, stop chan struct{}, results chan error) error {
-	select {
-	case <-b.target.ended():
-		close(stop)
-		return errors.Join(errEnded, b.target.wait(ctx), b.drain(results))
-	default:
-	}
 	b.load.last = &ratio{}
 	how := b.chooseEnding()
 	if how == idle || how == idleKilled {

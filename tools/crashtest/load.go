@@ -22,13 +22,10 @@ type load struct {
 	last       *ratio // of the run before, nil before the first
 }
 
-// flushEvery is how many requests there are to one flush_all.
-const flushEvery = 300_000
-
 // choose begins the next request.
 func (l *load) choose(c *client) request {
 	r := c.rand
-	if r.IntN(flushEvery) == 0 {
+	if r.IntN(l.setup.flushEvery) == 0 {
 		return l.flush(r)
 	}
 	if l.setup.written > 0 && l.written.Load() > l.setup.written {
@@ -59,7 +56,7 @@ func (l *load) choose(c *client) request {
 
 func (l *load) change(r *rand.Rand, kind oracle.Kind, verb string, key uint32) request {
 	q := &change{kind: kind, verb: verb, key: key, name: l.keys.names[key], ttl: ttl(r), size: size(r)}
-	if kind == oracle.Append || kind == oracle.Prepend {
+	if kind == oracle.Append || kind == oracle.Prepend || kind == oracle.Incr {
 		q.ttl, q.size = 0, oracle.ChunkSize+r.IntN(100) // they keep the time that there is
 	}
 	if kind != oracle.Touch && kind != oracle.Delete && kind != oracle.Incr {

@@ -53,7 +53,7 @@ func parse(args []string) (o options, err error) {
 	set.BoolVar(&o.race, "race", false, "build hearthd with the race detector")
 	set.StringVar(&o.extra, "args", "", "more arguments for hearthd, separated by spaces")
 	set.StringVar(&o.profile, "profile", "mixed", "tight (flash fills up), room (nothing is evicted) or mixed")
-	set.BoolVar(&o.lossless, "lossless", false, "with room, a miss after a graceful stop is a breach")
+	set.BoolVar(&o.lossless, "lossless", true, "with room, a miss after a graceful stop is a breach")
 	set.Float64Var(&o.minWarm, "min-warm", envFloat("CRASHTEST_MIN_WARM"), "least share of hits after a kill to hits before it")
 	set.BoolVar(&o.plant, "plant", false, "build hearthd with the tag hearth_plant, and expect a stale value")
 	set.DurationVar(&o.timeout, "timeout", 20*time.Minute, "give up after this time")

@@ -35,6 +35,7 @@ type run struct {
 	out     io.Writer
 	started time.Time
 	shown   atomic.Int32
+	slack   time.Duration // of the oracle, 0 for its own
 	totals  totals
 }
 
@@ -96,7 +97,7 @@ type bench struct {
 }
 
 func (r *run) newBench(s *setup) *bench {
-	o := oracle.New(oracle.Options{Keys: s.keys, Digits: digits, Run: r.rand.Uint64(), OnBreach: r.show})
+	o := oracle.New(oracle.Options{Keys: s.keys, Digits: digits, Run: r.rand.Uint64(), Slack: r.slack, OnBreach: r.show})
 	if s.room {
 		o.ForbidMisses()
 	}
@@ -125,11 +126,18 @@ func (b *bench) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := b.work(ctx, addr); err != nil {
-		b.target.signal(syscall.SIGKILL)
-		return errors.Join(err, b.target.wait(ctx))
+	err = b.work(ctx, addr)
+	if err == nil {
+		return nil
 	}
-	return nil
+	b.pause(time.Second) // a server that ended by itself is noticed a little later
+	select {
+	case <-b.target.ended():
+		err = errors.Join(errEnded, err)
+	default:
+		b.target.signal(syscall.SIGKILL)
+	}
+	return errors.Join(err, b.target.wait(ctx))
 }
 
 // start starts the server, at times after having killed it while it started.
@@ -187,7 +195,8 @@ func (b *bench) work(ctx context.Context, addr string) error {
 		go func() { results <- c.run(stop) }()
 	}
 	b.pause(b.loadTime())
-	if err := b.readStats(addr); err != nil {
+	err := b.readStats(addr)
+	if err != nil || len(results) > 0 { // a connection broke while the server was to run
 		close(stop)
 		return errors.Join(err, b.drain(results))
 	}

@@ -11,17 +11,18 @@ const mebibyte = 1 << 20
 // setup is how the server is started on one directory, and what it is loaded
 // with. A run works through several, each with an oracle of its own.
 type setup struct {
-	dir      string
-	flash    int // MiB
-	page     int // MiB
-	threads  int
-	engine   string
-	sync     int // ms between syncs of the journal
-	keys     int
-	rounds   int   // at most
-	written  int64 // bytes of values at most: over that, live values would be evicted
-	room     bool  // so nothing may be lost
-	lossless bool  // over a graceful stop too
+	dir        string
+	flash      int // MiB
+	page       int // MiB
+	threads    int
+	engine     string
+	sync       int // ms between syncs of the journal
+	keys       int
+	rounds     int   // at most
+	flushEvery int   // requests to one flush_all
+	written    int64 // bytes of values at most: over that, live values would be evicted
+	room       bool  // so nothing may be lost
+	lossless   bool  // over a graceful stop too
 }
 
 // profiles choose a setup.
@@ -55,10 +56,11 @@ func room(r *rand.Rand, _ int) setup {
 
 func vary(r *rand.Rand) setup {
 	return setup{
-		page:    []int{1, 4}[r.IntN(2)],
-		threads: 1 + r.IntN(2),
-		engine:  []string{"auto", "pread", "pread+direct"}[r.IntN(3)],
-		sync:    []int{20, 1000}[r.IntN(2)],
+		flushEvery: 150_000,
+		page:       []int{1, 4}[r.IntN(2)],
+		threads:    1 + r.IntN(2),
+		engine:     []string{"auto", "pread", "pread+direct"}[r.IntN(3)],
+		sync:       []int{20, 1000}[r.IntN(2)],
 	}
 }
 
