@@ -184,3 +184,7 @@ func TestReleasedGoldensStay(t *testing.T) {
 		}
 	}
 }
+
+func goldenCatalog(format int, name string) string {
+	return filepath.Join("..", "testdata", "catalog", fmt.Sprintf("v%d", format), name)
+}
