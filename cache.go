@@ -247,7 +247,13 @@ func (c *Cache) nextCAS() uint64 { return c.cas.Add(1) }
 // before the change is answered, or a restart could bring the old value back.
 func (c *Cache) died(it memtier.Item) {
 	if it.Loc.OnFlash() {
-		c.flash.Died(addrOf(it.Loc, it.Class))
+		c.journalDead(addrOf(it.Loc, it.Class))
+	}
+}
+
+func (c *Cache) journalDead(a flashtier.Addr) {
+	if !planted() {
+		c.flash.Died(a)
 	}
 }
 

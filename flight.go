@@ -45,7 +45,7 @@ func (f *flight) board(it *memtier.Item) launch {
 		f.wait.end(f.c)
 	case gone:
 		if f.c.mem.DeleteAt(f.hash, it.Loc) {
-			f.c.flash.Died(addrOf(it.Loc, it.Class))
+			f.c.journalDead(addrOf(it.Loc, it.Class))
 			f.c.count.missEvicted.Add(1)
 		}
 	}
@@ -91,7 +91,7 @@ func (f *flight) finish(key []byte) (flashtier.Record, landing) {
 		return rec, stranger
 	}
 	if f.c.mem.DeleteAt(f.hash, f.loc) {
-		f.c.flash.Died(f.addr)
+		f.c.journalDead(f.addr)
 	}
 	f.c.count.missBadRecord.Add(1)
 	return rec, lost

@@ -186,7 +186,7 @@ func (ch *Change) store(w memtier.Write) memtier.Status {
 	st := ch.c.mem.Store(&ch.w, ch.c.now.Load())
 	ch.header = ch.w.OldItem
 	if ch.w.HasDisplaced {
-		ch.c.flash.Died(addrOf(ch.w.Displaced, ch.w.DisplacedClass))
+		ch.c.journalDead(addrOf(ch.w.Displaced, ch.w.DisplacedClass))
 	}
 	return st
 }
