@@ -121,6 +121,17 @@ func (l *load) get(r *rand.Rand, verb string, n int, alike bool) request {
 	return q
 }
 
+// getAll begins a retrieval of the keys from one number to another.
+func (l *load) getAll(from, to int) request {
+	q := &retrieval{verb: "gets"}
+	for key := from; key < to; key++ {
+		q.keys = append(q.keys, uint32(key))
+		q.names = append(q.names, l.keys.names[key])
+		q.ops = append(q.ops, l.oracle.Begin(oracle.Get, uint32(key), 0))
+	}
+	return q
+}
+
 func (l *load) sampled(hit bool) {
 	l.gets.Add(1)
 	if hit {

@@ -78,7 +78,7 @@ func (r *run) one(ctx context.Context, s *setup) error {
 		r.totals.rounds++
 		r.progress(b)
 		if b.broken() {
-			break
+			return b.autopsy(ctx)
 		}
 		if s.written > 0 && b.load.written.Load() > s.written {
 			break
@@ -232,6 +232,23 @@ func (b *bench) verify() error {
 	wg.Wait()
 	b.totals.warmth(b.load.takeRatio(), *b.load.last)
 	return errors.Join(errs...)
+}
+
+// autopsy asks once more for every key, to see how many are concerned.
+func (b *bench) autopsy(ctx context.Context) error {
+	addr, err := b.start(ctx)
+	if err != nil {
+		return err
+	}
+	c := b.clients[0]
+	if err = c.connect(addr); err == nil {
+		for key := 0; key < b.setup.keys && err == nil; key += sampleAtOnce {
+			err = c.exchange([]request{b.load.getAll(key, min(key+sampleAtOnce, b.setup.keys))})
+		}
+		c.conn.Close()
+	}
+	b.target.signal(syscall.SIGKILL)
+	return errors.Join(err, b.wait(ctx))
 }
 
 // The sample that is looked at after a restart.
