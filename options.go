@@ -25,6 +25,13 @@ type Options struct {
 	// FlashSize is the size of the flash tier in bytes. 0 means none; then
 	// Open's directory is not used.
 	FlashSize int64
+	// MemoryFile, for a cache without flash, is where Close leaves all items,
+	// for ShutdownTimeout at most, and from where the next Open takes them. Open
+	// consumes the file, so a cache that ends without Close leaves nothing. Two
+	// names beside it are the cache's, too: with .new what will be the file,
+	// with .bad one that was damaged. Empty means none.
+	MemoryFile string
+
 	// PageSize is the size of a page file in bytes, a multiple of 4096.
 	// 0 means 64 MiB, or an eighth of FlashSize if that is less.
 	PageSize int
@@ -57,7 +64,8 @@ type Options struct {
 	// with ErrNoRoom. 0 means one second.
 	Backpressure time.Duration
 
-	// ShutdownTimeout bounds how long Close moves values from RAM to flash.
+	// ShutdownTimeout bounds how long Close moves values from RAM to flash, or
+	// to MemoryFile.
 	// 0 means 30 seconds.
 	ShutdownTimeout time.Duration
 	// JournalSync is how often the journal of changes to what is on flash is
@@ -145,6 +153,7 @@ func (o Options) validate(dir string) error {
 		{int64(o.MaxItem) > o.Memory/2, fmt.Sprintf("MaxItem %d is more than half of Memory %d", o.MaxItem, o.Memory)},
 		{o.FlashSize < 0 || o.FlashSize > maxFlash, fmt.Sprintf("FlashSize %d is not within 0 and %d", o.FlashSize, int64(maxFlash))},
 		{o.HotPercent > 80, fmt.Sprintf("HotPercent %d is more than 80", o.HotPercent)},
+		{o.FlashSize > 0 && o.MemoryFile != "", fmt.Sprintf("MemoryFile %s and FlashSize %d: the flash tier keeps what is in RAM, too", o.MemoryFile, o.FlashSize)},
 		{o.Backpressure < 0, fmt.Sprintf("Backpressure %v is negative", o.Backpressure)},
 	} {
 		if check.bad {
