@@ -212,6 +212,8 @@ func (c *Cache) saveMemory() error {
 	}
 	begun, file := time.Now(), c.opts.MemoryFile
 	c.advance(uint32(c.opts.Clock().Unix())) // a flush may just have become due
+	c.mem.SetLimit(c.opts.Memory)            // after SetMemory there may be none to seal the last segment with
+	c.progressAt = begun
 	w, err := newImageWriter(c.image, imageHeader{
 		salt: rand.Uint64(), cas: c.cas.Load(), flushAt: c.flushAt.Load(), written: uint64(c.now.Load()),
 	})
@@ -249,7 +251,7 @@ func (c *Cache) writeItems(w *imageWriter, until time.Time) error {
 				return err
 			}
 		}
-		v.Free() // the last segment can only be sealed when another is free
+		v.Free() // the last segment can only be sealed while another is free
 		if w.length-synced > imageSync {
 			synced = w.length
 			if err := c.image.Sync(); err != nil {

@@ -258,7 +258,6 @@ func TestMemoryFileFull(t *testing.T) {
 		{"less", Options{Memory: 32 << 20}, Options{Memory: 16 << 20}, 0.3},
 		{"less, no evictions", Options{Memory: 32 << 20}, Options{Memory: 16 << 20, NoEvictions: true}, 0.3},
 		{"small items", Options{Memory: 32 << 20}, Options{Memory: 32 << 20, MaxItem: 2000}, 0.4},
-		{"shrunk", Options{Memory: 32 << 20}, Options{Memory: 32 << 20}, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.before.Backpressure = time.Millisecond
@@ -272,20 +271,15 @@ func TestMemoryFileFull(t *testing.T) {
 				it.CAS = r.cas.Load()
 				items[it.Key] = it
 			}
-			if test.name == "shrunk" {
-				if err := r.SetMemory(8 << 20); err != nil {
-					t.Fatal(err)
-				}
-			}
 			var before int
 			r.count(items)
 			for last := -1; before != last; { // the evicting loop may be at work
 				last, before = before, r.count(items)
 			}
-			if test.name == "shrunk" {
-				before = 0
-			}
 			r.close()
+			if !strings.Contains(r.log.String(), "left=0") {
+				t.Errorf("Close leaves items behind:\n%s", &r.log)
+			}
 			test.after.MemoryFile, test.after.Clock = r.file, r.opts.Clock
 			r.opts = test.after
 			r.open()
@@ -300,6 +294,25 @@ func TestMemoryFileFull(t *testing.T) {
 			r.close()
 		})
 	}
+}
+
+// TestMemoryFileShrunk closes a cache whose index alone is over its new limit.
+func TestMemoryFileShrunk(t *testing.T) {
+	r := newRestarts(t, Options{Memory: 64 << 20})
+	for i := range 800_000 {
+		r.set(Item{Key: fmt.Sprint(i)})
+	}
+	if err := r.SetMemory(8 << 20); err != nil {
+		t.Fatal(err)
+	}
+	r.set(Item{Key: "newest"})
+	r.close()
+	if !strings.Contains(r.log.String(), "left=0") {
+		t.Errorf("Close leaves items behind:\n%s", &r.log)
+	}
+	r.open()
+	r.present("newest", true)
+	r.close()
 }
 
 // TestMemoryFileDamage spoils a file in every way there is and wants the rest of
