@@ -36,7 +36,9 @@ type move struct {
 	hash uint64
 	from memtier.Loc
 	cas  uint64
-	to   flashtier.Addr
+	to   flashtier.Addr // 0 once it proved to be dead on arrival
+
+	exptime uint32 // the slot's when it was repointed: a touch may have come after the copy
 }
 
 // victim is a segment being emptied; failures is the demoter's when it began.
@@ -158,7 +160,7 @@ func (d *demoter) demote(v *memtier.Victim) {
 		c.opts.Logger.Error("write buffer refused a record", "err", err)
 		return
 	}
-	d.moves = append(d.moves, move{v.Hash(), v.Loc(), it.CAS, to})
+	d.moves = append(d.moves, move{hash: v.Hash(), from: v.Loc(), cas: it.CAS, to: to})
 }
 
 // reserve makes space for v's record in the write buffer; nil if it cannot go
@@ -228,10 +230,12 @@ func (d *demoter) repoint(s *shipment) {
 	gen := c.flash.Generation()
 	for i, m := range s.moves {
 		loc, class := locOf(m.to)
-		if !c.mem.ReplaceIfSame(m.hash, m.from, m.cas, loc, class) {
+		exptime, ok := c.mem.Repoint(m.hash, m.from, m.cas, loc, class)
+		if !ok {
 			c.flash.Dead(m.to)
 			s.moves[i].to = 0
 		}
+		s.moves[i].exptime = exptime
 	}
 	for now := c.flash.Generation(); gen != now; now = c.flash.Generation() {
 		gen = now // a flush came in between: only what was set after it is left
@@ -242,7 +246,7 @@ func (d *demoter) repoint(s *shipment) {
 		}
 	}
 	c.count.demoted.Add(uint64(len(s.moves)))
-	s.batch.Commit(gen, func(i int) bool { return s.moves[i].to != 0 })
+	s.batch.Commit(gen, func(i int) (uint32, bool) { return s.moves[i].exptime, s.moves[i].to != 0 })
 }
 
 // written waits for the batch and tells whether it is on flash.

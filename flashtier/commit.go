@@ -30,10 +30,11 @@ type committer struct {
 
 // Commit hands the records that are alive to the catalog, after their slots were
 // repointed: from when it has been written, a restart finds them. alive tells
-// whether the slot of record i points at it. gen is the Generation that was read
+// whether the slot of record i points at it, and the exptime that the slot had
+// when it was repointed; what Touched says after that counts over it. gen is the Generation that was read
 // before the first slot was repointed. It does nothing for a batch that failed.
 // Call it at most once, before Release.
-func (b *Batch) Commit(gen uint32, alive func(i int) bool) {
+func (b *Batch) Commit(gen uint32, alive func(i int) (exptime uint32, ok bool)) {
 	if b.Err() != nil {
 		return
 	}
@@ -42,9 +43,9 @@ func (b *Batch) Commit(gen uint32, alive func(i int) bool) {
 	x.page, x.version, x.extent, x.gen = b.page, b.version, b.extent(), gen
 	x.seq = t.seq.Add(1)
 	for i, e := range b.entries {
-		if alive(i) {
+		if exptime, ok := alive(i); ok {
 			_, a := b.Entry(i)
-			x.entries = append(x.entries, blobEntry{e.Hash, e.Unit, e.Exptime, a.Class()})
+			x.entries = append(x.entries, blobEntry{e.Hash, e.Unit, exptime, a.Class()})
 		}
 	}
 	t.commits.hand(x)
@@ -209,6 +210,7 @@ func (t *Tier) addBlob(b *pebble.Batch, x *blob) error {
 		t.mu.Unlock()
 		return nil
 	}
+	first := len(p.named) == 0
 	p.name(named{seq: x.seq, extent: x.extent, live: uint32(len(x.entries))})
 	key := pageKey(keyRow, p.id)
 	v := p.rowLocked().encode(key)
@@ -216,6 +218,12 @@ func (t *Tier) addBlob(b *pebble.Batch, x *blob) error {
 
 	if err := b.Set(key, v, nil); err != nil {
 		return err
+	}
+	if first { // what died of lives that never had a row
+		err := b.DeleteRange(lifeKey(keyDead, p.id, 0), lifeKey(keyDead, p.id, x.version), nil)
+		if err != nil {
+			return err
+		}
 	}
 	t.counts.blobs.Add(1)
 	return x.put(b)
@@ -268,7 +276,7 @@ func forgetLife(b *pebble.Batch, id PageID, version uint32) error {
 	return errors.Join(
 		b.Set(key, free.encode(key), nil),
 		b.DeleteRange(pageKey(keyBlob, id), pageKey(keyBlob, id+1), nil),
-		b.Delete(lifeKey(keyDead, id, version), nil),
+		b.DeleteRange(pageKey(keyDead, id), pageKey(keyDead, id+1), nil),
 	)
 }
 

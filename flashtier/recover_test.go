@@ -15,8 +15,13 @@ func commitFlush(t testing.TB, w *Writer, alive func(i int) bool) {
 		t.Fatal(err)
 	}
 	b.Wait()
-	b.Commit(w.tier.Generation(), alive)
+	b.Commit(w.tier.Generation(), asWritten(b, alive))
 	b.Release()
+}
+
+// asWritten is alive for Commit, with exptimes that are those of the records.
+func asWritten(b *Batch, alive func(i int) bool) func(i int) (uint32, bool) {
+	return func(i int) (uint32, bool) { return b.entries[i].Exptime, alive(i) }
 }
 
 func always(int) bool { return true }

@@ -160,7 +160,7 @@ func (s *storm) emptyOne() {
 		to := FlashLoc(s.next)
 		s.flash[to] = flashRecord{append([]byte(nil), v.Key()...), append([]byte(nil), out...), it.Flags, it.CAS}
 		s.mu.Unlock()
-		if !s.tier.ReplaceIfSame(v.Hash(), v.Loc(), it.CAS, to, 1) {
+		if !s.tier.repointed(v.Hash(), v.Loc(), it.CAS, to, 1) {
 			s.died(to, true)
 			continue
 		}

@@ -47,22 +47,24 @@ func (t *Tier) DeleteAt(h uint64, loc Loc) bool {
 	return ok
 }
 
-// ReplaceIfSame points a slot at a record that was moved, if it still is what
-// was moved: at old and, for a record in RAM, with the same CAS. For one on
-// flash cas is 0. The exptime stays; reads are forgotten.
-func (t *Tier) ReplaceIfSame(h uint64, old Loc, cas uint64, to Loc, class uint8) bool {
+// Repoint points a slot at a record that was moved, if it still is what was
+// moved: at old and, for a record in RAM, with the same CAS. For one on flash
+// cas is 0. The exptime stays, and is returned: it may have been changed since
+// the record was copied. Reads are forgotten.
+func (t *Tier) Repoint(h uint64, old Loc, cas uint64, to Loc, class uint8) (exptime uint32, ok bool) {
 	s := t.lock(h)
 	p := t.findLocked(s, h)
-	ok := p != nil && p.loc() == old && (old.OnFlash() || t.segs.record(old).cas == cas)
+	ok = p != nil && p.loc() == old && (old.OnFlash() || t.segs.record(old).cas == cas)
 	if ok {
 		if !old.OnFlash() {
 			t.segs.settle(old)
 		}
-		t.setLocked(s, p, makeSlot(p.tag(), to, class, p.exptime()))
+		exptime = p.exptime()
+		t.setLocked(s, p, makeSlot(p.tag(), to, class, exptime))
 	}
 	s.mu.Unlock()
 	t.segs.reap()
-	return ok
+	return exptime, ok
 }
 
 // LocOf is where the slot of a hash points now, and 0 if there is none. It

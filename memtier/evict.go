@@ -2,7 +2,7 @@ package memtier
 
 // TakeOldest takes the segment that was sealed first, if that was at least idle
 // seconds ago, and gives it to the caller to empty: each record is judged, those
-// to be demoted are written to flash and repointed by ReplaceIfSame, then Free.
+// to be demoted are written to flash and repointed by Repoint, then Free.
 // From now on nothing in it is overwritten in place. Several may be taken at a
 // time. A segment that a write is about to point into is passed over.
 func (t *Tier) TakeOldest(idle, now uint32) (*Victim, bool) {

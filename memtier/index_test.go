@@ -244,7 +244,7 @@ func demoteOldest(t *testing.T, tier *Tier, live map[Loc]bool) {
 	for v.Next() {
 		if verdict, it, _ := v.Judge(1, false, nil); verdict == Demote {
 			to := FlashLoc(it.CAS)
-			if !tier.ReplaceIfSame(v.Hash(), v.Loc(), it.CAS, to, 1) {
+			if !tier.repointed(v.Hash(), v.Loc(), it.CAS, to, 1) {
 				t.Fatal("it changed")
 			}
 			live[to] = true

@@ -406,7 +406,7 @@ func (m *model) empty(v *Victim) {
 		if m.r.IntN(8) == 0 { // the item changes while the write is in flight
 			m.set()
 		}
-		if !m.tier.ReplaceIfSame(v.Hash(), v.Loc(), it.CAS, to, uint8(m.next)) {
+		if !m.tier.repointed(v.Hash(), v.Loc(), it.CAS, to, uint8(m.next)) {
 			delete(m.flash, to)
 		}
 	}

@@ -26,7 +26,7 @@ type segment struct {
 	// an allocation: sealed, victim, writers between allocation and slot
 	// update (16 bits at 32), units used (32 bits).
 	state   atomic.Uint64
-	settled atomic.Uint32 // records of a victim moved away by ReplaceIfSame
+	settled atomic.Uint32 // records of a victim moved away by Repoint
 
 	// What follows is guarded by segments.mu.
 	opened, sealedAt uint32 // unix seconds

@@ -9,7 +9,7 @@
 //
 // A key is absent, in RAM or on flash:
 //
-//	absent ──Store──> RAM ──ReplaceIfSame──> flash
+//	absent ──Store──> RAM ─────Repoint─────> flash
 //	   ^               │  ^                    │ │
 //	   └─Delete, expiry┘  └───Store (At)───────┘ │
 //	   └──────Delete, DeleteAt, expiry───────────┘

@@ -238,7 +238,7 @@ func TestFlushAll(t *testing.T) {
 	start := time.Now()
 	tier.FlushAll()
 	t.Logf("%v", time.Since(start))
-	if tier.ReplaceIfSame(hashOf(7), FlashLoc(8), 0, FlashLoc(99), 1) || tier.DeleteAt(hashOf(6), FlashLoc(7)) ||
+	if tier.repointed(hashOf(7), FlashLoc(8), 0, FlashLoc(99), 1) || tier.DeleteAt(hashOf(6), FlashLoc(7)) ||
 		tier.SetExptimeAt(hashOf(5), FlashLoc(6), 9) {
 		t.Error("changed an item that was flushed")
 	}
@@ -313,7 +313,7 @@ func TestVictimIsNotOverwritten(t *testing.T) {
 	if w.NewLoc == first.NewLoc {
 		t.Error("overwritten in a victim")
 	}
-	if tier.ReplaceIfSame(v.Hash(), v.Loc(), it.CAS, FlashLoc(1), 1) {
+	if tier.repointed(v.Hash(), v.Loc(), it.CAS, FlashLoc(1), 1) {
 		t.Error("an old version was put in the place of a new one")
 	}
 	v.Free()
@@ -353,7 +353,7 @@ func TestFreeEvicts(t *testing.T) {
 		v, _ := tier.TakeOldest(0, 1)
 		for judge && v.Next() {
 			if verdict, it, _ := v.Judge(1, false, nil); verdict == Demote && it.CAS%2 == 0 {
-				tier.ReplaceIfSame(v.Hash(), v.Loc(), it.CAS, FlashLoc(it.CAS), 1)
+				tier.repointed(v.Hash(), v.Loc(), it.CAS, FlashLoc(it.CAS), 1)
 			}
 		}
 		v.Free()
@@ -375,10 +375,10 @@ func TestReplaceOnlyWhatWasRead(t *testing.T) {
 	tier := newTier(t, Options{Limit: 64 << 20})
 	w := put(t, tier, "k", []byte("one"), 1)
 	put(t, tier, "k", []byte("two"), 2)
-	if tier.ReplaceIfSame(w.Hash, w.NewLoc, 1, FlashLoc(1), 1) {
+	if tier.repointed(w.Hash, w.NewLoc, 1, FlashLoc(1), 1) {
 		t.Error("replaced a record of another CAS")
 	}
-	if !tier.ReplaceIfSame(w.Hash, w.NewLoc, 2, FlashLoc(1), 1) {
+	if !tier.repointed(w.Hash, w.NewLoc, 2, FlashLoc(1), 1) {
 		t.Error("not replaced")
 	}
 	at := Write{Hash: w.Hash, Key: w.Key, Value: []byte("three"), NewCAS: 3, At: FlashLoc(2)}
