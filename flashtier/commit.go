@@ -31,9 +31,9 @@ type committer struct {
 // Commit hands the records that are alive to the catalog, after their slots were
 // repointed: from when it has been written, a restart finds them. alive tells
 // whether the slot of record i points at it, and the exptime that the slot had
-// when it was repointed; what Touched says after that counts over it. gen is the Generation that was read
-// before the first slot was repointed. It does nothing for a batch that failed.
-// Call it at most once, before Release.
+// when it was repointed; what Touched says after that counts over it. gen is the
+// Generation that was read before the first slot was repointed. It does nothing
+// for a batch that failed. Call it at most once, before Release.
 func (b *Batch) Commit(gen uint32, alive func(i int) (exptime uint32, ok bool)) {
 	if b.Err() != nil {
 		return

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 )
@@ -341,6 +342,38 @@ func TestJournalParallel(t *testing.T) {
 			t.Fatalf("entry %d was seen %d times", u, n)
 		}
 	}
+}
+
+// TestJournalNeverTorn looks at a ring while it is written, as a kill does: what
+// is whole by its first word, before and after, has the right sum.
+func TestJournalNeverTorn(t *testing.T) {
+	j, _ := newJournal(t, 64, 0)
+	var stop atomic.Bool
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for i := uint64(0); !stop.Load(); i++ {
+			j.tail.Store(i)
+			j.append(testEntry(i))
+		}
+	})
+	whole := 0
+	for at := uint64(0); whole < 200000; at++ {
+		w := j.words(at)
+		before := atomic.LoadUint64(&w[0])
+		var b [entryBytes]byte
+		for i := range w {
+			le.PutUint64(b[8*i:], atomic.LoadUint64(&w[i]))
+		}
+		if before == 0 || atomic.LoadUint64(&w[0]) != before {
+			continue
+		}
+		if whole++; before != markOf(le.Uint64(b[8:]))|uint64(checksum(b[8:])) {
+			t.Errorf("place %d has the word %#x and the bytes %x", at%64, before, b)
+			break
+		}
+	}
+	stop.Store(true)
+	writer.Wait()
 }
 
 // TestJournalKilled appends in a process that is killed with SIGKILL: every entry
