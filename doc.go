@@ -7,7 +7,7 @@
 //
 // A key is absent, in RAM, or on flash. The functions on the arrows:
 //
-//	         Change.inRAM            demoter.arrive
+//	         Change.inRAM            demoter.repoint
 //	absent ----------------> RAM ----------------------> flash
 //	   ^ ^                   | ^                         | | ^
 //	   | '-------------------' '-------------------------' | |
