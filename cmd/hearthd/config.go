@@ -44,6 +44,7 @@ type Config struct {
 	Memory      int64
 	MaxItem     int
 	NoEvictions bool
+	MemoryFile  string // empty is none
 
 	FlashDir     string // empty is no flash tier
 	FlashSize    int64
@@ -148,6 +149,8 @@ func (c *Config) settleFlash() error {
 	switch {
 	case c.FlashDir == "":
 		return nil
+	case c.MemoryFile != "":
+		return fmt.Errorf("-e %s and -o ext_path=%s: a graceful stop moves what is in RAM to ext_path, so leave out -e", c.MemoryFile, c.FlashDir)
 	case c.FlashSize < page:
 		return fmt.Errorf("-o ext_path=%s: %d bytes do not hold one page of %d", c.FlashDir, c.FlashSize, page)
 	case c.WriteBuffer > 0 && c.MaxItem > c.WriteBuffer:

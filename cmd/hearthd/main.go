@@ -144,7 +144,7 @@ func writeFiles(c *Config, addrs []net.Addr) error {
 
 func (c *Config) cacheOptions(log *slog.Logger) hearth.Options {
 	return hearth.Options{
-		Memory: c.Memory, MaxItem: c.MaxItem, NoEvictions: c.NoEvictions,
+		Memory: c.Memory, MaxItem: c.MaxItem, NoEvictions: c.NoEvictions, MemoryFile: c.MemoryFile,
 		FlashSize: c.FlashSize, PageSize: c.PageSize, WriteBuffer: c.WriteBuffer,
 		MinFlashItem: c.MinFlashItem, FlashAge: c.FlashAge,
 		IOEngine: c.IOEngine, IOThreads: c.IOThreads, IODepth: c.IODepth,

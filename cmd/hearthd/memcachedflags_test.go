@@ -57,6 +57,7 @@ func TestFlags(t *testing.T) {
 		{"-m1024", func(c *Config) { c.Memory = 1 << 30 }},
 		{"-m=1024", func(c *Config) { c.Memory = 1 << 30 }},
 		{"--memory-limit=1024", func(c *Config) { c.Memory = 1 << 30 }},
+		{"-e /dev/shm/x", func(c *Config) { c.MemoryFile = "/dev/shm/x" }},
 		{"-M -A -F -C -d", func(c *Config) {
 			c.NoEvictions, c.AllowShutdown, c.NoFlushAll, c.NoCAS, c.Daemon = true, true, true, true, true
 		}},
@@ -149,6 +150,8 @@ func TestRefusals(t *testing.T) {
 		{"-I 1000", "-I 1000: must be a size from 1k to 128m", 1},
 		{"-I 256m", "-I 256m", 1},
 		{"-I 9223372036854775807g", "-I 9223372036854775807g", 1},
+		{"-e= -m 64", "-e: must not be empty", 1},
+		{"-e /x -o ext_path=/y:64m", "-e /x and -o ext_path=/y: ", 1},
 		{"-I 33m", "-I 34603008 is more than half of -m 64", 1},
 		{"-I x", "-I x", 1},
 		{"-I k", "-I k", 1},
@@ -191,21 +194,21 @@ func TestPortFile(t *testing.T) {
 // What has no effect is taken, and said with the reason.
 func TestNoEffectFlags(t *testing.T) {
 	var log bytes.Buffer
-	args := strings.Fields("-k -r -L -X -W -f 1.5 -n 96 -D | -e /dev/shm/x -N 2 -o hot_lru_pct=30,modern")
+	args := strings.Fields("-k -r -L -X -W -f 1.5 -n 96 -D | -N 2 -o hot_lru_pct=30,modern")
 	c, err := parseArgs(args, &log, noEnv)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"-k", "-r", "-L", "-X", "-W", "-f", "-n", "-D", "-e", "-N", `"-o hot_lru_pct"`, `"-o modern"`} {
+	for _, name := range []string{"-k", "-r", "-L", "-X", "-W", "-f", "-n", "-D", "-N", `"-o hot_lru_pct"`, `"-o modern"`} {
 		if !strings.Contains(log.String(), "setting="+name+" why=") {
 			t.Errorf("the log does not say that %s has no effect:\n%s", name, &log)
 		}
 	}
-	if c.Reported["growth_factor"] != "1.50" || c.Reported["stat_key_prefix"] != "|" || c.Reported["memory_file"] != "/dev/shm/x" {
+	if c.Reported["growth_factor"] != "1.50" || c.Reported["stat_key_prefix"] != "|" {
 		t.Errorf("reported are %v", c.Reported)
 	}
-	if len(c.NoEffect) != 12 {
-		t.Errorf("%d settings without effect, not 12: %v", len(c.NoEffect), c.NoEffect)
+	if len(c.NoEffect) != 11 {
+		t.Errorf("%d settings without effect, not 11: %v", len(c.NoEffect), c.NoEffect)
 	}
 }
 

@@ -125,7 +125,7 @@ func setRebuild(c *Config, value string) error {
 // reportedDefaults are memcached's, for what a Config reports and does not use.
 func reportedDefaults() map[string]string {
 	return map[string]string{
-		"growth_factor": "1.25", "chunk_size": "48", "stat_key_prefix": ":", "num_napi_ids": "(null)", "memory_file": "(null)",
+		"growth_factor": "1.25", "chunk_size": "48", "stat_key_prefix": ":", "num_napi_ids": "(null)",
 		"maxconns_fast": "yes", "hashpower_init": "0", "hash_algorithm": "xxh3", "tail_repair_time": "0", "dump_enabled": "yes",
 		"slab_reassign": "yes", "slab_automove": "1", "slab_automove_ratio": "0.80", "slab_automove_window": "30",
 		"slab_automove_freeratio": "0.010", "slab_chunk_max": "524288",

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -144,6 +145,7 @@ func (h *handler) settings() []stat {
 		gauge("idle_timeout", int(c.IdleTimeout.Seconds())), gauge("client_flags_size", 4),
 		gauge("ext_item_size", c.MinFlashItem), gauge("ext_item_age", int(c.FlashAge.Seconds())),
 		gauge("ext_wbuf_size", c.WriteBuffer), gauge("ssl_enabled", "no"),
+		gauge("memory_file", cmp.Or(c.MemoryFile, "(null)")),
 		gauge("hearth_ext_path", orNull(c.FlashDir)), gauge("hearth_ext_io", c.IOEngine),
 		gauge("hearth_backpressure_ms", c.Backpressure.Milliseconds()),
 	}
