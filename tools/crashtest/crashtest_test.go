@@ -51,8 +51,8 @@ func runFake(t *testing.T, l lies, args ...string) (*run, string, error) {
 // TestHonest: a server that only loses values at a kill passes.
 func TestHonest(t *testing.T) {
 	for _, profile := range []string{"tight", "room"} {
-		r, out, err := runFake(t, lies{}, "-rounds", "25", "-profile", profile, "-lossless")
-		if n := r.totals.counts; err != nil || n.Values < 1000 || r.totals.rounds != 25 {
+		r, out, err := runFake(t, lies{}, "-rounds", "15", "-profile", profile, "-lossless")
+		if n := r.totals.counts; err != nil || n.Values < 500 || r.totals.rounds != 15 {
 			t.Errorf("%s: %v\n%s", profile, err, out)
 		}
 	}
@@ -108,7 +108,7 @@ func TestFailures(t *testing.T) {
 	} {
 		t.Run(strings.ReplaceAll(row.name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
-			_, out, err := runFake(t, row.lies, append(row.args, "-rounds", "30", "-profile", "tight")...)
+			_, out, err := runFake(t, row.lies, append(row.args, "-rounds", "15", "-profile", "tight")...)
 			if err == nil || row.want != nil && !errors.Is(err, row.want) {
 				t.Errorf("%v, want %v\n%s", err, row.want, out)
 			}
@@ -130,7 +130,7 @@ func TestHearthd(t *testing.T) {
 		t.Skip("builds and runs hearthd")
 	}
 	dir := t.TempDir()
-	o := testOptions(t, "-rounds", "8", "-load", "500ms", "-conns", "4")
+	o := testOptions(t, "-rounds", "8", "-load", "900ms", "-conns", "4")
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	binary, err := build(ctx, o, dir)
@@ -139,6 +139,11 @@ func TestHearthd(t *testing.T) {
 	}
 	var out bytes.Buffer
 	r := newRun(o, func(s *setup) target { return newProcess(binary, s, nil) }, &out)
+	r.profile = func(r *rand.Rand, n int) setup {
+		s := profiles[o.profile](r, n) // tight, then room
+		s.memory, s.keys, s.rounds = 12, 10_000, 4
+		return s
+	}
 	err = r.all(ctx, dir)
 	r.report()
 	if err == nil {

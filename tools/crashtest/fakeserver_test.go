@@ -189,13 +189,14 @@ func (s *fakeServer) answer(words []string, value []byte) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests++
-	if s.lies.crashes && s.requests == 5000 {
+	late := s.requests > 500 && s.rand.IntN(200) == 0
+	if s.lies.crashes && late {
 		s.end(true)
 	}
-	if s.over || s.lies.hangsUp && s.requests == 5000 {
+	if s.over || s.lies.hangsUp && late {
 		return ""
 	}
-	if s.lies.nonsense && s.requests == 5000 {
+	if s.lies.nonsense && late {
 		return "SERVER_ERROR what?\r\n"
 	}
 	if !s.flushAt.IsZero() && !time.Now().Before(s.flushAt) {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -34,7 +33,8 @@ type run struct {
 	profile func(r *rand.Rand, n int) setup
 	out     io.Writer
 	started time.Time
-	shown   atomic.Int32
+	showing sync.Mutex
+	shown   int
 	slack   time.Duration // of the oracle, 0 for its own
 	totals  totals
 }
@@ -109,7 +109,9 @@ func (r *run) newBench(s *setup) *bench {
 }
 
 func (r *run) show(breach oracle.Breach) {
-	if r.shown.Add(1) <= breachesShown {
+	r.showing.Lock()
+	defer r.showing.Unlock()
+	if r.shown++; r.shown <= breachesShown {
 		fmt.Fprintf(r.out, "%s\n", &breach)
 	}
 }

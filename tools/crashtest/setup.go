@@ -12,6 +12,7 @@ const mebibyte = 1 << 20
 // with. A run works through several, each with an oracle of its own.
 type setup struct {
 	dir        string
+	memory     int // MiB
 	flash      int // MiB
 	page       int // MiB
 	threads    int
@@ -56,6 +57,7 @@ func room(r *rand.Rand, _ int) setup {
 
 func vary(r *rand.Rand) setup {
 	return setup{
+		memory:     24,
 		flushEvery: 150_000,
 		page:       []int{1, 4}[r.IntN(2)],
 		threads:    1 + r.IntN(2),
@@ -66,7 +68,7 @@ func vary(r *rand.Rand) setup {
 
 func (s *setup) args() []string {
 	ext := fmt.Sprintf("ext_path=%s:%dm,ext_page_size=%d,ext_io=%s,journal_sync_ms=%d", filepath.Join(s.dir, "flash"), s.flash, s.page, s.engine, s.sync)
-	return []string{"-l", "127.0.0.1", "-p", "-1", "-u", "root", "-m", "24", "-I", "64k", "-t", fmt.Sprint(s.threads), "-o", ext}
+	return []string{"-l", "127.0.0.1", "-p", "-1", "-u", "root", "-m", fmt.Sprint(s.memory), "-I", "64k", "-t", fmt.Sprint(s.threads), "-o", ext}
 }
 
 func (s *setup) String() string {
