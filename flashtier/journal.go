@@ -340,7 +340,7 @@ type leftover struct {
 
 // scan reads what was appended from position on.
 func (j *journal) scan(position uint64) (l leftover) {
-	head, torn, spoilt, overwritten := j.head.Load(), 0, 0, 0
+	head, torn, spoilt := j.head.Load(), 0, 0
 	l.next = max(position, head)
 	for i := position; i < position+j.n; i++ {
 		e, where, s := j.look(i)
@@ -349,7 +349,6 @@ func (j *journal) scan(position uint64) (l leftover) {
 			l.entries = append(l.entries, e)
 			l.next = max(l.next, i+1)
 		case where > i && s == slotEmpty:
-			overwritten++
 			l.next = max(l.next, where+1)
 		case i >= head:
 		case s == slotSpoilt:
@@ -362,8 +361,6 @@ func (j *journal) scan(position uint64) (l leftover) {
 	case head < position || head-position > j.n:
 		l.damage = fmt.Sprintf("it ends at %d, the catalog has what is before %d", head, position)
 		l.next = position + 2*j.n
-	case overwritten > 0:
-		l.damage = fmt.Sprintf("%d entries that the catalog does not have are overwritten", overwritten)
 	case spoilt > 0:
 		l.damage = fmt.Sprintf("%d entries are spoilt", spoilt)
 	case torn > mostTorn:

@@ -52,7 +52,7 @@ func (t *Tier) lookBack() error {
 	}
 	p := &t.past
 	p.boot = t.bootID()
-	if err := t.openPast(); err != nil {
+	if err := t.openPast(len(files) > 0); err != nil {
 		return err
 	}
 	if p.why != "" {
@@ -71,8 +71,9 @@ func (t *Tier) lookBack() error {
 }
 
 // openPast opens catalog and journal, and says in past.why if they cannot be
-// trusted. Errors are what a user has to do something about.
-func (t *Tier) openPast() (err error) {
+// trusted, or are missing although there are pages. Errors are what a user has to
+// do something about.
+func (t *Tier) openPast(pages bool) (err error) {
 	p := &t.past
 	exists, err := t.catalogExists()
 	if err == nil && exists {
@@ -95,6 +96,8 @@ func (t *Tier) openPast() (err error) {
 		p.why, p.known = "pages were being rebuilt", false
 	case p.known:
 		t.trust(errJournal)
+	case pages:
+		p.why = "there is no catalog"
 	default:
 		p.mode = ModeNew
 	}
