@@ -34,6 +34,9 @@ func runFake(t *testing.T, l lies, args ...string) (*run, string, error) {
 	r.profile = func(r *rand.Rand, n int) setup {
 		s := profiles[o.profile](r, n)
 		s.keys, s.rounds, s.flushEvery = 400, 100, 2000
+		if l.reusedCAS {
+			s.keys = 60 // so that a number comes back soon
+		}
 		if l.expired {
 			s.keys, s.flushEvery = 5000, 1e9 // so that some values are left alone for a second
 		}
@@ -129,8 +132,9 @@ func TestHearthd(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds and runs hearthd")
 	}
+	t.Parallel()
 	dir := t.TempDir()
-	o := testOptions(t, "-rounds", "8", "-load", "900ms", "-conns", "4")
+	o := testOptions(t, "-rounds", "6", "-load", "900ms", "-conns", "4")
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	binary, err := build(ctx, o, dir)
@@ -141,7 +145,7 @@ func TestHearthd(t *testing.T) {
 	r := newRun(o, func(s *setup) target { return newProcess(binary, s, nil) }, &out)
 	r.profile = func(r *rand.Rand, n int) setup {
 		s := profiles[o.profile](r, n) // tight, then room
-		s.memory, s.keys, s.rounds = 12, 10_000, 4
+		s.memory, s.keys, s.rounds = 12, 10_000, 3
 		return s
 	}
 	err = r.all(ctx, dir)

@@ -27,6 +27,7 @@ const (
 
 var kindNames = [...]string{"get", "gat", "touch", "set", "add", "replace", "cas", "append", "prepend", "incr", "delete"}
 
+// String is the command's name.
 func (k Kind) String() string { return kindNames[k] }
 
 func (k Kind) replaces() bool { return k == Set || k == Add || k == Replace || k == CAS }

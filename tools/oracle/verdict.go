@@ -22,6 +22,7 @@ const (
 
 var verdictNames = [...]string{"fine", "stale", "resurrected", "expired", "wrong", "lost"}
 
+// String is one word.
 func (v Verdict) String() string { return verdictNames[v] }
 
 // Breach is a reply that was not possible.
@@ -32,6 +33,7 @@ type Breach struct {
 	History string // the last operations on the key, a line each
 }
 
+// String is the breach with its key's history.
 func (b *Breach) String() string {
 	return fmt.Sprintf("%v: key %d: %s\n%s", b.Verdict, b.Key, b.Text, b.History)
 }
