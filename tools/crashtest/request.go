@@ -165,8 +165,11 @@ func (q *retrieval) value(c *client, words []string) error {
 			op.Bad("client flags " + words[2])
 			return
 		}
-		if seen, verdict := op.Got(value[:size]); withCAS && verdict == oracle.Fine {
-			token, _ := strconv.ParseUint(words[4], 10, 64)
+		token := uint64(0)
+		if withCAS {
+			token, _ = strconv.ParseUint(words[4], 10, 64)
+		}
+		if seen, verdict := op.GotCAS(value[:size], token); withCAS && verdict == oracle.Fine {
 			c.remember(key, token, seen)
 		}
 	}, true)

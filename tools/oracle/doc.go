@@ -27,7 +27,8 @@
 //     that found nothing, and a set refused with an error, count as deletes.
 //   - an expired value, if every expiry time that may hold for C was over.
 //   - a wrong value, if the bytes are none that were ever made for this key, if
-//     its parts are in an impossible order, or if an increment was lost.
+//     its parts are in an impossible order, if an increment was lost, or if its
+//     CAS number had been given out in an earlier run of the server.
 //
 // A miss is always possible, unless ForbidMisses: then one is a lost value if
 // something had been stored, or seen, and nothing can have removed it since.

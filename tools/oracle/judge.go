@@ -77,6 +77,19 @@ func (t *trial) returned(c content) Verdict {
 	return Fine
 }
 
+// numbered judges the CAS number that came with c.
+func (t *trial) numbered(c *content, cas uint64) Verdict {
+	for _, version := range c.parts {
+		if op := t.h.find(version); cas <= t.era.casMost && op.run == len(t.era.ends) {
+			return t.breach(Wrong, fmt.Sprintf("%v has CAS %d, and %d was seen before #%d was sent to this run", c, cas, t.era.casMost, version))
+		}
+	}
+	for most := t.o.casMost.Load(); cas > most && !t.o.casMost.CompareAndSwap(most, cas); {
+		most = t.o.casMost.Load()
+	}
+	return Fine
+}
+
 // replaced judges the content that a CAS has replaced.
 func (t *trial) replaced(from *Seen) Verdict {
 	if len(from.content.parts) == 0 {

@@ -155,10 +155,15 @@ func (op *Op) Number(n uint64) Verdict {
 
 // Got ends a Get or Gat with the value that it returned, which may be used in a
 // CAS later.
-func (op *Op) Got(value []byte) (Seen, Verdict) {
+func (op *Op) Got(value []byte) (Seen, Verdict) { return op.GotCAS(value, 0) }
+
+// GotCAS is Got of a value that came with its CAS number, if that is not 0. The
+// numbers must grow: one that was seen in an earlier run is not given to a value
+// that was stored in this one.
+func (op *Op) GotCAS(value []byte, cas uint64) (Seen, Verdict) {
 	var c content
 	var bad string
-	if op.o.digits(op.key) {
+	if op.digits {
 		c, bad = op.o.parseDigits(op.key, value)
 	} else {
 		c, bad = op.o.parse(op.key, value)
@@ -173,7 +178,11 @@ func (op *Op) Got(value []byte) (Seen, Verdict) {
 	if bad != "" {
 		return Seen{}, t.breach(Wrong, bad)
 	}
-	return Seen{c}, t.returned(c)
+	v := t.returned(c)
+	if v == Fine && cas != 0 {
+		v = t.numbered(&c, cas)
+	}
+	return Seen{c}, v
 }
 
 // Bad ends a Get or Gat whose reply was wrong in a way that the oracle cannot

@@ -38,7 +38,8 @@ type Oracle struct {
 	onBreach  func(Breach)
 	histories []history
 	versions  atomic.Uint64
-	flying    atomic.Int64 // Ops and Flushes that have not ended
+	flying    atomic.Int64  // Ops and Flushes that have not ended
+	casMost   atomic.Uint64 // the highest CAS number that was seen
 
 	mu     sync.Mutex // held by who replaces era
 	era    atomic.Pointer[era]
@@ -49,6 +50,7 @@ type Oracle struct {
 type era struct {
 	ends    []time.Duration // of the server's runs that are over
 	flushes []flushed
+	casMost uint64        // seen in them
 	binding time.Duration // what was stored or seen after it must not be missed
 }
 
@@ -120,6 +122,7 @@ func (o *Oracle) Restart(keeps bool) {
 		if !keeps {
 			e.unbind(now)
 		}
+		e.casMost = o.casMost.Load()
 		e.forgetFlushes(o.slack, now)
 	})
 }

@@ -61,3 +61,35 @@ func TestWrongDigits(t *testing.T) {
 		t.Errorf("%q: %v", value, v)
 	}
 }
+
+// TestCASNumbers: a new value has a higher number than any of an earlier run.
+func TestCASNumbers(t *testing.T) {
+	o := New(Options{Keys: 2})
+	store := func(key uint32) []byte {
+		set := o.Begin(Set, key, 0)
+		defer set.Applied()
+		return set.Value(nil, 50)
+	}
+	old, other := store(0), store(1)
+	for i, step := range []struct {
+		key   uint32
+		value *[]byte
+		cas   uint64
+		want  Verdict
+	}{
+		{0, &old, 100, Fine}, {1, &other, 99, Fine},
+		{0, nil, 0, Fine}, // a restart
+		{0, &old, 100, Fine}, {1, &other, 100, Wrong}, {1, &other, 101, Fine}, {1, &other, 102, Fine},
+		{0, nil, 0, Fine},
+		{1, &other, 102, Wrong}, {1, &other, 103, Fine},
+	} {
+		if step.value == nil {
+			o.Restart(false)
+			other = store(1)
+			continue
+		}
+		if _, v := o.Begin(Get, step.key, 0).GotCAS(*step.value, step.cas); v != step.want {
+			t.Errorf("step %d: %v, want %v", i, v, step.want)
+		}
+	}
+}
