@@ -56,8 +56,10 @@ const progressEvery = 2 * time.Second
 // progress logs how far the recovery is, and when it will be done at this rate.
 func (c *Cache) progress(done, total int64) {
 	now := time.Now()
-	if c.progressFrom.IsZero() {
+	if c.progressFrom.IsZero() && done > 0 {
 		c.progressFrom, c.progressAt = now, now
+		// As many of the rest will be alive as of what has come so far.
+		c.mem.Expect(int64(float64(c.mem.Stats().IndexItems) * float64(total) / float64(done)))
 	}
 	if now.Sub(c.progressAt) < progressEvery || done == 0 {
 		return

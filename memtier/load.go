@@ -28,3 +28,32 @@ func (t *Tier) Load(h uint64, to Loc, class uint8, exptime, now uint32) (lost It
 	}
 	return Item{}, false
 }
+
+// Expect makes tables large enough for so many items at once, where filling them
+// one by one would rebuild each a dozen times. It is best called when the tier
+// is nearly empty. What the index has no memory for is left to growth.
+func (t *Tier) Expect(items int64) {
+	x := t.index
+	shards := x.shards()
+	for int64(len(shards)*x.most*pageSlots)*loadNum/loadDen < items {
+		for _, s := range shards {
+			if !x.locked(s, x.split) {
+				return
+			}
+		}
+		shards = x.shards()
+	}
+	pages := int(items/int64(len(shards))*loadDen/loadNum) / pageSlots
+	for _, s := range shards {
+		n := min(x.nextPages(s.id, pages), maxPages)
+		if n > s.tab.npages() && !x.locked(s, func(s *shard) bool { return x.widen(s, n) }) {
+			return
+		}
+	}
+}
+
+func (x *index) locked(s *shard, change func(*shard) bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return change(s)
+}

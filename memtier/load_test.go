@@ -34,6 +34,42 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// TestExpect loads what was announced, far more and far less: no item is lost,
+// and tables that were made for them are not rebuilt again and again.
+func TestExpect(t *testing.T) {
+	var grown int64 // bytes of an index that nothing was told
+	for _, expected := range []int64{0, 1000, 500_000, 600_000, 3_000_000} {
+		m, err := New(Options{Limit: 128 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const n = 500_000
+		hash := func(i uint64) uint64 { return i * 0x9e3779b97f4a7c15 }
+		for i := range uint64(n) {
+			if i == n/20 {
+				m.Expect(expected)
+			}
+			if _, ok := m.Load(hash(i), FlashLoc(i), 0, 0, 0); !ok {
+				t.Fatalf("expected %d: load %d failed", expected, i)
+			}
+		}
+		for i := range uint64(n) {
+			if loc := m.LocOf(hash(i)); loc != FlashLoc(i) {
+				t.Fatalf("expected %d: item %d is at %v", expected, i, loc)
+			}
+		}
+		s := m.Stats()
+		t.Logf("expected %d: %d tables rebuilt, %.1f bytes an item", expected, s.Resizes, float64(s.IndexBytes)/n)
+		if expected == 0 {
+			grown = s.IndexBytes
+		}
+		if expected == n && float64(s.IndexBytes) > 1.05*float64(grown) {
+			t.Errorf("expected %d: %d bytes, where growing takes %d", expected, s.IndexBytes, grown)
+		}
+		m.Close()
+	}
+}
+
 func BenchmarkLoad(b *testing.B) {
 	m, err := New(Options{Limit: 1 << 30})
 	if err != nil {
