@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"strconv"
 	"testing"
@@ -30,7 +31,7 @@ var settings = []struct {
 // openTest opens a cache in a directory of the test, and closes it at the end.
 func openTest(t testing.TB, opts Options) *Cache {
 	t.Helper()
-	c, err := Open(t.TempDir(), opts)
+	c, err := Open(t.TempDir(), quiet(opts))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,6 +41,14 @@ func openTest(t testing.TB, opts Options) *Cache {
 		}
 	})
 	return c
+}
+
+// quiet has a cache that has no logger log nothing.
+func quiet(o Options) Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
 }
 
 func seeded(t testing.TB) *rand.Rand {

@@ -19,7 +19,7 @@ func TestRestart(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			c, err := Open(dir, s.opts)
+			c, err := Open(dir, quiet(s.opts))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -32,7 +32,7 @@ func TestRestart(t *testing.T) {
 				if err := m.c.Close(); err != nil {
 					t.Fatalf("round %d: close: %v", round, err)
 				}
-				if m.c, err = Open(dir, s.opts); err != nil {
+				if m.c, err = Open(dir, quiet(s.opts)); err != nil {
 					t.Fatalf("round %d: open: %v", round, err)
 				}
 				if st := m.c.Stats(); st.Recovery.Mode != "clean" || s.room && st.Recovered != int64(len(m.items)) {
@@ -63,7 +63,7 @@ func TestRestartKeeps(t *testing.T) {
 	}
 	dir := t.TempDir()
 	ctx := context.Background()
-	c, err := Open(dir, opts)
+	c, err := Open(dir, quiet(opts))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestRestartKeeps(t *testing.T) {
 		if err := c.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if c, err = Open(dir, opts); err != nil {
+		if c, err = Open(dir, quiet(opts)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -129,12 +129,12 @@ func TestRestartKeeps(t *testing.T) {
 // TestOneOwner refuses a second cache on a directory.
 func TestOneOwner(t *testing.T) {
 	dir, opts := t.TempDir(), Options{Memory: 16 << 20, FlashSize: 16 << 20, PageSize: 1 << 20, MaxItem: 64 << 10}
-	c, err := Open(dir, opts)
+	c, err := Open(dir, quiet(opts))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if second, err := Open(dir, opts); err == nil || !strings.Contains(fmt.Sprint(err), dir) {
+	if second, err := Open(dir, quiet(opts)); err == nil || !strings.Contains(fmt.Sprint(err), dir) {
 		t.Errorf("second open: %v, %v", second, err)
 	}
 }
