@@ -196,7 +196,10 @@ func (b *bench) work(ctx context.Context, addr string) error {
 	for _, c := range b.clients {
 		go func() { results <- c.run(stop) }()
 	}
-	b.pause(b.loadTime())
+	half := b.loadTime() / 2
+	b.pause(half)
+	b.load.takeRatio() // what comes after it is compared with the restart
+	b.pause(half)
 	err := b.readStats(addr)
 	if err != nil || len(results) > 0 { // a connection broke while the server was to run
 		close(stop)
