@@ -211,8 +211,7 @@ func (c *Cache) saveMemory() error {
 		return nil
 	}
 	begun, file := time.Now(), c.opts.MemoryFile
-	c.advance(uint32(c.opts.Clock().Unix())) // a flush may just have become due
-	c.mem.SetLimit(c.opts.Memory)            // after SetMemory there may be none to seal the last segment with
+	c.mem.SetLimit(c.opts.Memory) // after SetMemory there may be none to seal the last segment with
 	c.progressAt = begun
 	w, err := newImageWriter(c.image, imageHeader{
 		salt: rand.Uint64(), cas: c.cas.Load(), flushAt: c.flushAt.Load(), written: uint64(c.now.Load()),

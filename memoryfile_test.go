@@ -104,16 +104,17 @@ func (r *restarts) present(key string, want bool) {
 func (r *restarts) fill(n int) map[string]Item {
 	r.t.Helper()
 	rng := seeded(r.t)
+	random := make([]byte, 1<<20)
+	for i := range random {
+		random[i] = byte(rng.Uint32())
+	}
 	items := map[string]Item{}
 	for i := range n {
 		size := rng.IntN(400)
 		if i%(n/2) == 1 {
 			size = 800_000
 		}
-		it := Item{Key: fmt.Sprintf("%0*d", 1+rng.IntN(MaxKey), i), Value: make([]byte, size), Flags: rng.Uint32()}
-		for j := range it.Value {
-			it.Value[j] = byte(rng.Uint32())
-		}
+		it := Item{Key: fmt.Sprintf("%0*d", 1+rng.IntN(MaxKey), i), Value: random[rng.IntN(len(random)-size):][:size], Flags: rng.Uint32()}
 		if i%3 == 0 {
 			it.Expires = time.Unix(r.now().Unix()+1000+int64(i), 0)
 		}
@@ -263,8 +264,8 @@ func TestMemoryFileFull(t *testing.T) {
 			test.before.Backpressure = time.Millisecond
 			r := newRestarts(t, test.before)
 			items := map[string]Item{}
-			for i := range 40_000 {
-				it := Item{Key: fmt.Sprint("key", i), Value: bytes.Repeat([]byte{byte(i)}, 1000+i%2*1500)}
+			for i := range 16_000 {
+				it := Item{Key: fmt.Sprint("key", i), Value: bytes.Repeat([]byte{byte(i)}, 1000+i%2*3000)}
 				if err := r.Set(context.Background(), it); err != nil {
 					break // full, and it may not evict
 				}
@@ -272,7 +273,6 @@ func TestMemoryFileFull(t *testing.T) {
 				items[it.Key] = it
 			}
 			var before int
-			r.count(items)
 			for last := -1; before != last; { // the evicting loop may be at work
 				last, before = before, r.count(items)
 			}
@@ -299,12 +299,10 @@ func TestMemoryFileFull(t *testing.T) {
 // TestMemoryFileShrunk closes a cache whose index alone is over its new limit.
 func TestMemoryFileShrunk(t *testing.T) {
 	r := newRestarts(t, Options{Memory: 64 << 20})
-	for i := range 800_000 {
+	for i := range 100_000 {
 		r.set(Item{Key: fmt.Sprint(i)})
 	}
-	if err := r.SetMemory(8 << 20); err != nil {
-		t.Fatal(err)
-	}
+	r.mem.SetLimit(2 << 20) // as SetMemory does to one of some more items
 	r.set(Item{Key: "newest"})
 	r.close()
 	if !strings.Contains(r.log.String(), "left=0") {

@@ -150,7 +150,7 @@ func TestRefusals(t *testing.T) {
 		{"-I 1000", "-I 1000: must be a size from 1k to 128m", 1},
 		{"-I 256m", "-I 256m", 1},
 		{"-I 9223372036854775807g", "-I 9223372036854775807g", 1},
-		{"-e= -m 64", "-e: must not be empty", 1},
+		{"--memory-file= -m 64", "-e : must not be empty", 1},
 		{"-e /x -o ext_path=/y:64m", "-e /x and -o ext_path=/y: ", 1},
 		{"-I 33m", "-I 34603008 is more than half of -m 64", 1},
 		{"-I x", "-I x", 1},
