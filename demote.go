@@ -82,17 +82,13 @@ func (c *Cache) newDemoter() *demoter {
 	return d
 }
 
-// stopping tells whether what is left is to be dropped.
-func (d *demoter) stopping() bool {
-	if !d.until.IsZero() {
-		return time.Now().After(d.until)
-	}
-	return d.c.stopping()
-}
+// overtime tells whether what is left is to be dropped. A segment that demoteLoop
+// has begun is emptied to its end, also when the cache is being closed.
+func (d *demoter) overtime() bool { return !d.until.IsZero() && time.Now().After(d.until) }
 
 // makeRoom empties segments until enough are free or nothing can be emptied.
 func (d *demoter) makeRoom() {
-	for d.c.mem.FreeSegments() < d.c.mem.LowWater() && !d.stopping() {
+	for d.c.mem.FreeSegments() < d.c.mem.LowWater() && !d.c.stopping() {
 		if !d.step(0) {
 			break
 		}
@@ -107,7 +103,7 @@ func (d *demoter) demoteAged() {
 	}
 	age := max(1, uint32(d.c.opts.FlashAge/time.Second))
 	d.c.mem.SealActive(age, d.c.now.Load())
-	for !d.stopping() && d.step(age) {
+	for !d.c.stopping() && d.step(age) {
 	}
 	d.drain()
 }
@@ -166,7 +162,7 @@ func (d *demoter) demote(v *memtier.Victim) {
 // reserve makes space for v's record in the write buffer; nil if it cannot go
 // to flash and is to be dropped.
 func (d *demoter) reserve(v *memtier.Victim) []byte {
-	for d.w != nil && !d.stopping() {
+	for d.w != nil && !d.overtime() {
 		dst, err := d.w.Reserve(len(v.Key()), v.ValueCap())
 		switch {
 		case err == nil:
@@ -265,7 +261,7 @@ func (d *demoter) written(b *flashtier.Batch) bool {
 // free gives the segment back, or empties it once more if a buffer failed
 // meanwhile: some of its records may still live in RAM alone.
 func (d *demoter) free(v victim) {
-	if v.failures != d.failures && !d.stopping() {
+	if v.failures != d.failures && !d.overtime() {
 		v.Rewind()
 		d.empty(victim{v.Victim, d.failures})
 		return
