@@ -107,10 +107,12 @@ func (t *Tier) beginJournal(s state) (err error) {
 // writeMeta has change make meta what the catalog is to say, and returns once
 // that is on disk.
 func (t *Tier) writeMeta(change func(m *meta)) error {
-	return t.catalog.write(func(b *pebble.Batch, _ *state) error {
+	var old meta
+	return t.catalog.writeOrUndo(func(b *pebble.Batch, _ *state) error {
+		old = t.meta
 		change(&t.meta)
 		return b.Set([]byte(keyMeta), t.meta.encode(), nil)
-	})
+	}, func() { t.meta = old })
 }
 
 func randomWord() uint64 {

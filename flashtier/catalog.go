@@ -1,12 +1,14 @@
 package flashtier
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +27,8 @@ const (
 	catalogGroup     = 64  // writes to one batch
 	// backgroundPause comes after background work that failed once more.
 	backgroundPause = 100 * time.Millisecond
+	healPause       = time.Second // between two tries to open a broken store
+	closePatience   = 5 * time.Second
 )
 
 // CatalogMemory is what the catalog of a tier may take of memory, in bytes.
@@ -34,11 +38,16 @@ func CatalogMemory() int64 {
 
 // catalog is the pebble store. All that is written goes through one goroutine,
 // so that batches come in an order, and what is written at the same time shares
-// a sync. A write that fails leaves it broken: pebble cannot go on after that,
-// so nothing is asked of it any more and what is on disk stays as it is.
+// a sync. A write that fails leaves it broken, with a fence around the files: the
+// store is closed and opened anew, until that succeeds. A batch that has failed
+// may yet be found in it then; that is why none is such that it could not be
+// written twice.
 type catalog struct {
-	db     *pebble.DB
+	dir    string
+	fs     vfs.FS
 	log    *slog.Logger
+	store  atomic.Pointer[pebble.DB]
+	fence  atomic.Pointer[fence] // of the present store
 	broken atomic.Bool
 	// failing is set while pebble's background work fails; writes may stall.
 	failing atomic.Bool
@@ -49,6 +58,8 @@ type catalog struct {
 	started  bool
 	requests chan *catalogWrite
 	done     chan struct{}
+	healed   time.Time     // when healing was last tried
+	pause    time.Duration // between two tries
 
 	mu     sync.RWMutex // closed is looked at under it until a request is sent
 	closed bool
@@ -57,14 +68,16 @@ type catalog struct {
 // catalogWrite is a part of a batch.
 type catalogWrite struct {
 	fill   func(b *pebble.Batch, s *state) error
+	undo   func() // may be nil
+	filled bool   // fill was called
 	result chan error
 }
 
 // errBroken is returned for writes after one that failed.
 var errBroken = errors.New("flashtier: catalog is broken")
 
-// catalogLog is pebble's logger. Its Fatalf returns: pebble's way out of a write
-// that failed is the end of the process, ours is a broken catalog.
+// catalogLog is pebble's logger. Its Fatalf returns: where pebble would end the
+// process, the catalog is broken.
 type catalogLog struct{ c *catalog }
 
 func (l catalogLog) Infof(format string, args ...any) {
@@ -104,29 +117,45 @@ func (c *catalog) listener() *pebble.EventListener {
 
 func catalogDir(dir string) string { return filepath.Join(dir, "catalog") }
 
-// openCatalog opens the store at dir, or makes an empty one. What panics on the
-// way is an error, too: pebble does so for some broken files.
-func openCatalog(dir string, fs vfs.FS, log *slog.Logger) (c *catalog, err error) {
-	c = &catalog{log: log, requests: make(chan *catalogWrite, catalogGroup), done: make(chan struct{})}
+// openCatalog opens the store at dir, or makes an empty one.
+func openCatalog(dir string, fs vfs.FS, log *slog.Logger) (*catalog, error) {
+	c := &catalog{
+		dir: dir, fs: fs, log: log, pause: healPause,
+		requests: make(chan *catalogWrite, catalogGroup), done: make(chan struct{}),
+	}
+	if err := c.openStore(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// openStore opens the store. What panics on the way is an error, too: pebble does
+// so for some broken files.
+func (c *catalog) openStore() (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			c, err = nil, fmt.Errorf("open catalog: %v", r)
+			err = fmt.Errorf("open catalog: %v", r)
 		}
 	}()
+	f := newFence(c.fs, func(err error) { catalogLog{c}.Fatalf("%v", err) })
 	o := &pebble.Options{
-		FS: fs, Logger: catalogLog{c}, Merger: deadMerger, FormatMajorVersion: pebble.FormatNewest,
+		FS: f, Logger: catalogLog{c}, Merger: deadMerger, FormatMajorVersion: pebble.FormatNewest,
 		CacheSize: catalogCache, MemTableSize: catalogMemTable, MaxOpenFiles: catalogFiles,
 	}
 	o.EventListener = c.listener()
 	// Hashes do not compress, and are most of it.
 	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
-	if c.db, err = pebble.Open(dir, o); err != nil {
-		return nil, fmt.Errorf("open catalog: %w", err)
+	c.fence.Store(f)
+	db, err := pebble.Open(c.dir, o)
+	if err != nil {
+		return fmt.Errorf("open catalog: %w", cmp.Or(f.failure(), err))
 	}
+	c.store.Store(db)
 	if c.broken.Load() {
-		return nil, fmt.Errorf("open catalog: %w", errBroken)
+		c.closeStore() // which comes to nothing
+		return fmt.Errorf("open catalog: %w", c.cause())
 	}
-	return c, nil
+	return nil
 }
 
 // view calls fn with the value of key, which holds until fn returns; nil if there
@@ -142,6 +171,14 @@ func (c *catalog) view(key []byte, fn func(v []byte) error) (err error) {
 	return errors.Join(fn(v), closer.Close())
 }
 
+// cause is the error for a broken catalog.
+func (c *catalog) cause() error {
+	if err := c.fence.Load().failure(); err != nil {
+		return fmt.Errorf("%w: %w", errBroken, err)
+	}
+	return errBroken
+}
+
 // get is pebble's Get, but that a panic, which some broken files cause, is an
 // error.
 func (c *catalog) get(key []byte) (v []byte, closer io.Closer, err error) {
@@ -150,7 +187,7 @@ func (c *catalog) get(key []byte) (v []byte, closer io.Closer, err error) {
 			err = fmt.Errorf("%v", r)
 		}
 	}()
-	return c.db.Get(key)
+	return c.store.Load().Get(key)
 }
 
 // each calls fn for every key that begins with prefix, and its value. Both hold
@@ -161,7 +198,7 @@ func (c *catalog) each(prefix byte, fn func(key, value []byte) error) (err error
 			err = fmt.Errorf("read catalog: %v", r)
 		}
 	}()
-	it, err := c.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefix}, UpperBound: []byte{prefix + 1}})
+	it, err := c.store.Load().NewIter(&pebble.IterOptions{LowerBound: []byte{prefix}, UpperBound: []byte{prefix + 1}})
 	if err != nil {
 		return fmt.Errorf("read catalog: %w", err)
 	}
@@ -201,7 +238,13 @@ func (c *catalog) now(j *journal) (s state, err error) {
 // of fill come one after the other, in the order of their batches; s is the
 // state that the batch leaves.
 func (c *catalog) write(fill func(b *pebble.Batch, s *state) error) error {
-	w := &catalogWrite{fill: fill, result: make(chan error, 1)}
+	return c.writeOrUndo(fill, nil)
+}
+
+// writeOrUndo is write, but that undo is called if the batch fails, before the
+// next is filled: for what fill has changed beside the batch.
+func (c *catalog) writeOrUndo(fill func(b *pebble.Batch, s *state) error, undo func()) error {
+	w := &catalogWrite{fill: fill, undo: undo, result: make(chan error, 1)}
 	c.mu.RLock()
 	if c.closed {
 		c.mu.RUnlock()
@@ -225,6 +268,11 @@ func (c *catalog) writeLoop() {
 			group = append(group, w)
 		}
 		err := c.commit(group)
+		for _, w := range slices.Backward(group) { // what was changed last is undone first
+			if err != nil && w.undo != nil && w.filled {
+				w.undo()
+			}
+		}
 		for _, w := range group {
 			w.result <- err
 		}
@@ -234,20 +282,22 @@ func (c *catalog) writeLoop() {
 // commit writes one batch. Once it is on disk the journal is told how many there
 // are, so that a catalog which has lost some is found out.
 func (c *catalog) commit(group []*catalogWrite) (err error) {
-	if c.broken.Load() {
-		return errBroken
+	if c.broken.Load() && !c.heal() {
+		return c.cause()
 	}
 	defer func() {
 		if r := recover(); r != nil {
 			catalogLog{c}.Fatalf("%v", r)
-			err = errBroken
+			err = c.cause()
 		}
 	}()
-	b := c.db.NewBatch()
+	db := c.store.Load()
+	b := db.NewBatch()
 	defer b.Close()
 	next := c.state
 	next.batches++
 	for _, w := range group {
+		w.filled = true
 		if err := w.fill(b, &next); err != nil {
 			return err
 		}
@@ -255,11 +305,11 @@ func (c *catalog) commit(group []*catalogWrite) (err error) {
 	if err := b.Set([]byte(keyState), next.encode(), nil); err != nil {
 		return fmt.Errorf("write catalog: %w", err)
 	}
-	if err := c.db.Apply(b, pebble.Sync); err != nil {
+	if err := db.Apply(b, pebble.Sync); err != nil {
 		return fmt.Errorf("write catalog: %w", err)
 	}
 	if c.broken.Load() {
-		return errBroken
+		return c.cause()
 	}
 	c.state = next
 	if c.journal != nil {
@@ -268,31 +318,94 @@ func (c *catalog) commit(group []*catalogWrite) (err error) {
 	return nil
 }
 
-// close ends writes, if they were started, and closes the store. A broken store
-// is left as it is, because closing it would write.
+// heal tries to open a broken store anew, now and then.
+func (c *catalog) heal() bool {
+	if time.Since(c.healed) < c.pause {
+		return false
+	}
+	defer func() { c.healed = time.Now() }()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		if c.store.Load() != nil {
+			c.closeStore() // it is broken, and may say so
+		}
+	}()
+	select {
+	case <-closed:
+	case <-time.After(closePatience):
+		return false // nor will it next time, but that is no reason not to look
+	}
+	c.broken.Store(false)
+	err := c.openStore()
+	if err == nil {
+		err = c.view([]byte(keyState), func(v []byte) (err error) {
+			c.state, err = decodeState(v)
+			return err
+		})
+	}
+	if err != nil {
+		c.broken.Store(true)
+		return false
+	}
+	c.log.Info("catalog can be written again")
+	return true
+}
+
+// close ends writes, if they were started, and closes the store. One that is
+// broken, or whose writes have stalled, is given closePatience and then left.
 func (c *catalog) close() error {
 	c.mu.Lock()
 	c.closed = true
 	close(c.requests)
 	c.mu.Unlock()
-	if c.started {
-		<-c.done
+	closed := make(chan error, 1)
+	go func() {
+		if c.started {
+			<-c.done
+		}
+		closed <- c.closeStore()
+	}()
+	for {
+		select {
+		case err := <-closed:
+			if c.broken.Load() {
+				return nil // what failed was told when it did
+			}
+			return err
+		case <-time.After(closePatience):
+			if c.broken.Load() || c.failing.Load() {
+				return fmt.Errorf("close catalog: %w", errBroken)
+			}
+		}
 	}
-	if c.broken.Load() {
+}
+
+// closeStore closes the store, if it is open.
+func (c *catalog) closeStore() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("close catalog: %v", r)
+		}
+	}()
+	db := c.store.Swap(nil)
+	if db == nil {
 		return nil
 	}
-	if err := c.db.Close(); err != nil {
+	if err := db.Close(); err != nil {
 		return fmt.Errorf("close catalog: %w", err)
 	}
 	return nil
 }
 
 // size is the bytes of the catalog on disk.
-func (c *catalog) size() int64 {
-	if c.broken.Load() {
+func (c *catalog) size() (n int64) {
+	defer func() { recover() }() // it may just be closed, to be opened anew
+	db := c.store.Load()
+	if db == nil || c.broken.Load() {
 		return 0
 	}
-	return int64(c.db.Metrics().DiskSpaceUsage())
+	return int64(db.Metrics().DiskSpaceUsage())
 }
 
 // syncDir makes the names in dir survive a power loss.

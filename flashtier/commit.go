@@ -3,6 +3,7 @@ package flashtier
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -151,7 +152,7 @@ func (t *Tier) commitBlobs(blobs []*blob) error {
 			return err
 		}
 	}
-	err := t.catalog.write(func(b *pebble.Batch, s *state) error {
+	err := t.catalog.writeOrUndo(func(b *pebble.Batch, s *state) error {
 		for _, x := range blobs {
 			// The flush before this blob may be in the journal only.
 			s.generation = max(s.generation, x.gen)
@@ -160,8 +161,17 @@ func (t *Tier) commitBlobs(blobs []*blob) error {
 			}
 		}
 		return nil
-	})
+	}, func() { t.unname(blobs) })
 	return errors.Join(errSync, err)
+}
+
+// unname undoes what addBlob has noted of blobs that were not written after all.
+func (t *Tier) unname(blobs []*blob) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, x := range blobs {
+		x.page.named = slices.DeleteFunc(x.page.named, func(n named) bool { return n.seq == x.seq })
+	}
 }
 
 // syncPages syncs the files of blobs' pages. A page whose sync has failed gets
@@ -256,17 +266,19 @@ func (p *page) rowLocked() *row {
 	}
 }
 
-// forget takes p out of the catalog and returns once that is on disk. Blobs that
-// come later for this life of p are dropped, whether or not it succeeds. The
-// version stays on record.
+// forget takes p out of the catalog and returns once that is on disk. Blobs and
+// deaths that come later for this life of p are dropped. The version stays on
+// record.
 func (t *Tier) forget(p *page) error {
-	return t.catalog.write(func(b *pebble.Batch, _ *state) error {
+	leave := func(leaving bool) {
 		t.mu.Lock()
-		p.leaving = true
-		p.named = p.named[:0]
+		p.leaving = leaving
 		t.mu.Unlock()
+	}
+	return t.catalog.writeOrUndo(func(b *pebble.Batch, _ *state) error {
+		leave(true)
 		return forgetLife(b, p.id, p.version.Load())
-	})
+	}, func() { leave(false) })
 }
 
 // forgetLife adds to a batch that page id is free, and its last life had version.

@@ -34,7 +34,7 @@ func newDamaged(t *testing.T) *damaged {
 	die(0)
 	die(120)
 	tier.foldAll()
-	if err := tier.catalog.db.Flush(); err != nil {
+	if err := tier.catalog.store.Load().Flush(); err != nil {
 		t.Fatal(err)
 	}
 	die(20)

@@ -252,6 +252,9 @@ func (j *journal) await(i uint64) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for i-j.tail.Load() >= j.n {
+		if j.lost().Load() != 0 {
+			return false
+		}
 		if j.stuck() {
 			j.lost().Store(1)
 			return false
@@ -266,8 +269,9 @@ func (j *journal) await(i uint64) bool {
 }
 
 // room tells whether changes may begin: an eighth of the ring is kept for those
-// that are under way.
-func (j *journal) room() bool { return j.used() < j.n-j.n/8 }
+// that are under way. Once entries are lost the journal is of no more use, and
+// nobody need wait for it.
+func (j *journal) room() bool { return j.used() < j.n-j.n/8 || j.lost().Load() != 0 }
 
 func (j *journal) used() uint64 {
 	tail := j.tail.Load() // first, or head could be behind it

@@ -240,7 +240,10 @@ func (t *Tier) distrust(files *[]pageFile) error {
 	past.meta.seed = p.meta.seed
 	*p = past
 	if t.opt.AcceptStale {
-		return errors.Join(t.scanAll(*files), t.setCatalogAside())
+		if err := t.scanAll(*files); err != nil {
+			return err
+		}
+		return t.setCatalogAside()
 	}
 	p.asideNow = len(*files)
 	if err := t.setAside(*files); err != nil {

@@ -32,6 +32,7 @@ func (t *Tier) Victim() (PageID, bool) {
 		}
 		return 0, false
 	}
+	p.named = p.named[:0]
 	if p.is() == PageSealed {
 		p.become(PageDraining)
 	}
