@@ -239,7 +239,7 @@ func newImageReader(from io.ReaderAt, size int64, most int) (*imageReader, error
 		}
 	}
 	r.left = size - imageHeaderBytes
-	r.r = bufio.NewReaderSize(io.NewSectionReader(from, imageHeaderBytes, r.left), 1<<20)
+	r.r = bufio.NewReaderSize(io.NewSectionReader(from, imageHeaderBytes, r.left), int(max(imageRecordBytes, min(1<<20, r.left))))
 	return r, nil
 }
 
