@@ -80,8 +80,9 @@ func (c *Cache) demoteAll() error {
 	d := c.newDemoter()
 	d.until = begun.Add(c.opts.ShutdownTimeout)
 	before := c.mem.Stats()
-	c.mem.SealActive(0, c.now.Load())
-	for d.step(0) {
+	// The segment that was being written can only be sealed while another is
+	// free, so that is tried until nothing is left.
+	for c.mem.SealActive(0, c.now.Load()) || d.step(0) {
 		if now := time.Now(); now.Sub(c.progressAt) > progressEvery {
 			c.progressAt = now
 			c.opts.Logger.Info("moving values to flash", "segments", c.mem.Stats().SegmentsTotal-int64(c.mem.FreeSegments()))

@@ -39,13 +39,14 @@ done
 
 ask "set greeting 0 0 5" "hello"
 ask "get greeting"
+ask "set letter 0 0 11" "from memory"
 
-say "200 values of 1 MB more, three times what fits into -m 64"
-megabyte=$(printf '%01000000d' 0)
-for i in $(seq 200); do
-	printf 'set filler:%d 0 0 1000000 noreply\r\n%s\r\n' "$i" "$megabyte" >&3
+say "2,000 values of 100 kB more, three times what fits into -m 64"
+value=$(printf "%0100000d" 0)
+for i in $(seq 2000); do
+	printf 'set filler:%d 0 0 100000 noreply\r\n%s\r\n' "$i" "$value" >&3
 done
-ask "get greeting"
+ask "get letter"
 echo
 echo "read back from flash so far: $(stat get_extstore) values; evicted: $(stat evictions)"
 
