@@ -52,6 +52,7 @@ type entry struct {
 // model does every operation on a tier and on a map, and compares. A miss where
 // the map has the key is allowed only after an eviction.
 type model struct {
+	wanted  Status // of the Store under way, by what was there when it was tried
 	t       *testing.T
 	r       *rand.Rand
 	tier    *Tier
@@ -227,6 +228,10 @@ func (m *model) store(w *Write) Status {
 		if w.HasDisplaced {
 			m.dead(w.Displaced)
 		}
+		if m.live(w.Key) != nil {
+			m.get(w.Key) // settles whether the step evicted it
+		}
+		m.wanted = m.expect(w)
 		st = m.tier.Store(w, m.now)
 	}
 	if w.HasDisplaced {
@@ -246,8 +251,9 @@ func (m *model) set() {
 	if m.live(w.Key) != nil {
 		m.get(w.Key) // settles whether it was evicted
 	}
-	want := m.expect(w)
+	m.wanted = m.expect(w)
 	st := m.store(w)
+	want := m.wanted
 	if st == OnFlash {
 		st = m.storeAt(w, want)
 	}
@@ -320,7 +326,8 @@ func (m *model) incr() {
 		if strconv.FormatUint(n, 10) != want {
 			m.fail("incr %q by %d: %d, want %s", e.value, delta, n, want)
 		}
-		e.value, e.cas = fmt.Appendf(nil, "%-*s", len(e.value), want), m.cas
+		pad := max(0, len(e.value)-len(want))
+		e.value, e.cas = append([]byte(want), bytes.Repeat([]byte(" "), pad)...), m.cas
 	default:
 		m.fail("incr: %v", st)
 	}

@@ -247,6 +247,7 @@ func (w *world) lie() (told bool, v Verdict) {
 // TestHonest: what a cache that is right returns is never called impossible.
 func TestHonest(t *testing.T) {
 	seed := randomSeed(t)
+	kills := 0
 	for i := range uint64(20) {
 		w := newWorld(seed+i, 1+int(i)%7, i%3 == 0)
 		for range 10_000 {
@@ -255,9 +256,13 @@ func TestHonest(t *testing.T) {
 		if len(w.breach) > 0 {
 			t.Fatalf("seed %d, %d clients, digits %t: %v", seed+i, len(w.clients), w.digits, &w.breach[0])
 		}
-		if n := w.o.Counts(); n.Values < 200 || w.kills == 0 {
-			t.Errorf("seed %d: %d values, %d kills", seed+i, n.Values, w.kills)
+		if n := w.o.Counts(); n.Values < 200 {
+			t.Errorf("seed %d: %d values", seed+i, n.Values)
 		}
+		kills += w.kills
+	}
+	if kills < 20 {
+		t.Errorf("seed %d: %d kills", seed, kills)
 	}
 }
 
