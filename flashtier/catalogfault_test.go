@@ -205,6 +205,7 @@ func TestCatalogStuck(t *testing.T) {
 	for ; tier.JournalRoom(); used++ {
 		tier.Touched(items[0].addr, uint32(used)+testClock+1)
 	}
+	tier.foldAll()
 	if n := int(tier.journal.n); used < n*3/4 || used > n-n/8 {
 		t.Errorf("room for %d entries of %d", used, n)
 	}
@@ -316,4 +317,64 @@ func TestOpenWriteFails(t *testing.T) {
 			stop(t, tier, false)
 		}
 	}
+}
+
+// TestFailureLeavesNoTrace fails a victim's and a batch's write of the catalog.
+// What comes later for the same pages counts as if that had not been tried.
+func TestFailureLeavesNoTrace(t *testing.T) {
+	for _, first := range []string{"batch", "victim", "delayed flush"} {
+		t.Run(first, func(t *testing.T) { failFirst(t, first) })
+	}
+}
+
+func failFirst(t *testing.T, first string) {
+	f := newFaultyFS(syscall.ENOSPC)
+	o := testOptions(t, ioqtest.NewDisk(t, ioqtest.DiskOptions{}), 4)
+	o.FS = f
+	tier, items := stock(t, o, 0, 150, 9000)
+	tier.catalog.pause = 0
+	w := tier.NewWriter(BucketDefault)
+	mustPut(t, w, newItem(200, 2000))
+	f.after.Store(0)
+	failures := map[string]func(){
+		"batch": func() {
+			commitFlush(t, w, always)
+			if err := tier.CommitAll(); !errors.Is(err, syscall.ENOSPC) {
+				t.Errorf("commit: %v", err)
+			}
+		},
+		"victim": func() {
+			if _, ok := tier.Victim(); ok {
+				t.Error("a victim")
+			}
+		},
+		"delayed flush": func() {
+			if err := tier.SetFlushAt(testClock - 1); !errors.Is(err, syscall.ENOSPC) || tier.FlushAt() != 0 {
+				t.Errorf("delayed flush: %v, at %d", err, tier.FlushAt())
+			}
+		},
+	}
+	failures[first]()
+	delete(failures, first)
+	for _, fail := range failures {
+		fail()
+	}
+	f.after.Store(1 << 62)
+
+	tier.Died(items[0].addr)
+	more := newItem(201, 2000)
+	if err := put(w, &more); err != nil {
+		t.Fatal(err)
+	}
+	commitFlush(t, w, always)
+	if err := tier.CommitAll(); err != nil {
+		t.Error(err)
+	}
+	tier.foldAll()
+	stop(t, tier, true)
+	tier, found, r := restarted(t, o)
+	if mustFind(t, tier, found, append(items[1:], more)); r.BadBlobs != 0 || r.Flushed != 0 {
+		t.Errorf("%+v", r)
+	}
+	stop(t, tier, false)
 }

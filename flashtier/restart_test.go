@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/sys/unix"
 
 	"github.com/hearthcache/hearth/ioq/ioqtest"
 )
@@ -19,8 +20,23 @@ import (
 // realOptions are those of a tier on real files.
 func realOptions(t testing.TB, pages int) Options {
 	o := testOptions(t, realQueue(t, "pread"), pages)
-	o.FS = vfs.Default
+	o.FS, o.Dir = vfs.Default, quickDir(t)
 	return o
+}
+
+// quickDir is a directory on a file system in memory, where there is one with
+// room, for tests that open many tiers: a sync costs nothing there.
+func quickDir(t testing.TB) string {
+	var fs unix.Statfs_t
+	if unix.Statfs("/dev/shm", &fs) != nil || int64(fs.Bavail)*fs.Bsize < 1<<30 {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp("/dev/shm", "hearth-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 // stock opens a tier and commits items from..to.
@@ -117,6 +133,9 @@ func TestModes(t *testing.T) {
 		{name: "clean, journal lost", clean: true, boot: 1, spoil: removeJournal, want: ModeClean, dead: true},
 		{name: "clean, journal spoilt", clean: true, boot: 1, spoil: zeroJournal, want: ModeClean, dead: true},
 		{name: "killed, journal lost", boot: 1, spoil: removeJournal, want: ModeCold, why: "journal cannot be used: there is none", nobody: true},
+		{name: "killed, journal of another tier", boot: 1, spoil: foreignJournal, want: ModeCold, why: "another catalog", nobody: true},
+		{name: "clean, journal of another tier", clean: true, boot: 1, spoil: foreignJournal, want: ModeClean, dead: true},
+		{name: "power loss, journal of another tier", boot: 2, spoil: foreignJournal, want: ModeCold, why: "another catalog", nobody: true},
 		{name: "power loss, journal lost", boot: 2, spoil: removeJournal, want: ModeCold, why: "journal cannot be used", nobody: true},
 		{name: "killed, journal spoilt", boot: 1, spoil: zeroJournal, want: ModeCold, why: "journal is damaged: 100 entries are missing", nobody: true},
 		{name: "power loss, journal spoilt", boot: 2, spoil: zeroJournal, want: ModePowerLoss},
@@ -159,6 +178,15 @@ func TestModes(t *testing.T) {
 
 func removeJournal(o Options) { os.Remove(journalPath(o.Dir)) }
 
+// foreignJournal puts a sound journal there that says nothing of these pages.
+func foreignJournal(o Options) {
+	removeJournal(o)
+	j, err := createJournal(journalPath(o.Dir), journalEntries(o.JournalBytes), &meta{identity: 1, seed: 2}, &state{position: 50})
+	if err == nil {
+		j.close()
+	}
+}
+
 // zeroJournal zeroes the entries of a journal.
 func zeroJournal(o Options) {
 	b, _ := os.ReadFile(journalPath(o.Dir))
@@ -200,6 +228,61 @@ func TestIncarnations(t *testing.T) {
 		first = tier.FirstCAS()
 		stop(t, tier, false)
 	}
+}
+
+// TestCatalogRolledBack puts an older copy of the catalog in place, of which all
+// files are sound: that its last batches are missing is found out.
+func TestCatalogRolledBack(t *testing.T) {
+	o := realOptions(t, 4)
+	tier, items := stock(t, o, 0, 200, 2000)
+	stop(t, tier, false)
+	old := copyTree(t, catalogDir(o.Dir))
+	tier, _, _ = restarted(t, o)
+	tier.Died(items[0].addr)
+	tier.foldAll()
+	stop(t, tier, false)
+	if err := errors.Join(os.RemoveAll(catalogDir(o.Dir)), os.Rename(old, catalogDir(o.Dir))); err != nil {
+		t.Fatal(err)
+	}
+	tier, found, r := restarted(t, o)
+	if mustFind(t, tier, found, nil); r.Mode != ModeCold || !strings.Contains(r.Why, "catalog has lost its last") {
+		t.Errorf("%+v", r)
+	}
+	stop(t, tier, false)
+}
+
+// TestPageOfAnotherLife puts the file of a later life in a page's place: what the
+// catalog says of it is dropped.
+func TestPageOfAnotherLife(t *testing.T) {
+	o := realOptions(t, 4)
+	tier, items := stock(t, o, 0, 200, 9000)
+	h := tier.headerOf(&tier.pages[0])
+	rest := byPage(tier, items)[1]
+	stop(t, tier, false)
+	h.Version += 10
+	b := make([]byte, blockSize)
+	EncodeHeader(b, h)
+	f, err := os.OpenFile(tier.path(0), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(b, 0); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	tier, found, r := restarted(t, o)
+	if mustFind(t, tier, found, rest); r.BadPages != 1 || r.Pages != 1 {
+		t.Errorf("%+v", r)
+	}
+	more := stockMore(t, tier, 300, 400, 9000)
+	mustGet(t, tier, nil, more)
+	if v := tier.pages[0].version.Load(); v <= h.Version {
+		t.Errorf("page 0 has version %d after %d", v, h.Version)
+	}
+	stop(t, tier, false)
+	tier, found, _ = restarted(t, o)
+	mustFind(t, tier, found, append(rest, more...))
+	stop(t, tier, false)
 }
 
 func TestMovedDirectory(t *testing.T) {
@@ -551,7 +634,7 @@ func collect(o *Options) *bytes.Buffer {
 // copyTree copies a directory.
 func copyTree(t testing.TB, from string) (to string) {
 	t.Helper()
-	to = filepath.Join(t.TempDir(), "copy")
+	to = filepath.Join(quickDir(t), "copy")
 	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
 		t.Fatal(err)
 	}
