@@ -18,13 +18,14 @@ import (
 )
 
 const (
-	catalogCache    = 8 << 20
-	catalogMemTable = 4 << 20
+	catalogCache    = 2 << 20
+	catalogMemTable = 2 << 20
 	// catalogMemTables is how many memtables there can be: pebble's default of
 	// two, and one that is being freed.
 	catalogMemTables = 3
-	catalogFiles     = 256 // open at a time
-	catalogGroup     = 64  // writes to one batch
+	catalogFiles     = 128     // open at a time
+	catalogBlobs     = 4 << 20 // what waits to be written, if records are not tiny
+	catalogGroup     = 64      // writes to one batch
 	// backgroundPause comes after background work that failed once more.
 	backgroundPause = 100 * time.Millisecond
 	healPause       = time.Second // between two tries to open a broken store
@@ -33,7 +34,7 @@ const (
 
 // CatalogMemory is what the catalog of a tier may take of memory, in bytes.
 func CatalogMemory() int64 {
-	return catalogCache + catalogMemTables*catalogMemTable + catalogFiles*(8<<10)
+	return catalogCache + catalogMemTables*catalogMemTable + catalogFiles*(8<<10) + catalogBlobs
 }
 
 // catalog is the pebble store. All that is written goes through one goroutine,

@@ -14,7 +14,7 @@ import (
 
 // mostBlobs is how many blobs may wait for the catalog; Commit waits for them to
 // become fewer. It bounds their memory.
-const mostBlobs = 16
+const mostBlobs = 8
 
 // committer takes blobs to the catalog. A blob goes there once the records that
 // it names have been synced: what the catalog names survives a power loss.

@@ -46,19 +46,18 @@ type world struct {
 	tier *Tier
 	w    *Writer
 
-	mu       sync.Mutex // held while the journal, the disk or records are changed by the script
-	records  map[Addr]*history
-	order    []Addr
-	gen      uint32
-	flushes  []uint64 // the journal's head after each flush
-	synced   []byte   // the journal as the last sync left it
-	crashes  rand.Rand
-	rate     int // one crash in so many chances
-	kills    int
-	losses   int
-	quiet    bool // no crashes
-	seed     uint64
-	sabotage func(j []byte) // of tests of the test
+	mu      sync.Mutex // held while the journal, the disk or records are changed by the script
+	records map[Addr]*history
+	order   []Addr
+	gen     uint32
+	flushes []uint64 // the journal's head after each flush
+	synced  []byte   // the journal as the last sync left it
+	crashes rand.Rand
+	rate    int // one crash in so many chances
+	kills   int
+	losses  int
+	quiet   bool // no crashes
+	seed    uint64
 }
 
 func newWorld(t *testing.T, seed uint64, rate int) *world {
@@ -129,9 +128,6 @@ func (w *world) powerLoss() {
 // verify opens what a crash has left and checks what comes back, twice. Entries
 // of the journal before head are sure to be known.
 func (w *world) verify(o Options, journal []byte, head uint64, lost bool) {
-	if w.sabotage != nil {
-		w.sabotage(journal)
-	}
 	done := make(chan struct{})
 	go func() { // for this may be a goroutine of pebble's, which must not exit
 		defer close(done)
@@ -397,9 +393,8 @@ func (w *world) reclaim() {
 }
 
 // crashing runs the script of a seed with crashes on the way.
-func crashing(t *testing.T, seed uint64, steps, rate int, sabotage func(j []byte)) *world {
+func crashing(t *testing.T, seed uint64, steps, rate int) *world {
 	w := newWorld(t, seed, rate)
-	w.sabotage = sabotage
 	w.run(steps)
 	w.mu.Lock()
 	w.quiet = true
@@ -410,14 +405,19 @@ func crashing(t *testing.T, seed uint64, steps, rate int, sabotage func(j []byte
 	return w
 }
 
-// TestCrashPoints crashes at random writes of random scripts.
+// TestCrashPoints crashes at random writes of random scripts, and at every write
+// of a short one.
 func TestCrashPoints(t *testing.T) {
 	base := seeded(t).Uint64() >> 16
-	for i := range uint64(6) {
+	for i := range uint64(5) {
 		t.Run(fmt.Sprint(base+i), func(t *testing.T) {
-			w := crashing(t, base+i, 300, 6, nil)
-			s := w.tier.counts.folds.Load()
-			t.Logf("%d kills, %d power losses, %d records, %d folds, %d reclaims", w.kills, w.losses, len(w.order), s, w.tier.counts.pageReclaims.Load())
+			steps, rate := 300, 6
+			if i == 0 {
+				steps, rate = 40, 1
+			}
+			w := crashing(t, base+i, steps, rate)
+			t.Logf("%d kills, %d power losses, %d records, %d folds, %d reclaims", w.kills, w.losses,
+				len(w.order), w.tier.counts.folds.Load(), w.tier.counts.pageReclaims.Load())
 		})
 	}
 }

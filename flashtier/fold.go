@@ -154,9 +154,8 @@ func (t *Tier) Touched(a Addr, exptime uint32) {
 	raise(&p.lastExp, exptime)
 }
 
-// journalChange appends a change of the record at a. A page that is draining or
-// free has left the catalog, so nothing of it can come back. The version is
-// loaded first, so that a page which is reused meanwhile cannot lend its new one,
+// journalChange appends a change of the record at a. A page that is free has left
+// the catalog, so nothing of it can come back. The version is loaded first, so that a page which is reused meanwhile cannot lend its new one,
 // unless it has been written as far as a within these few instructions.
 func (t *Tier) journalChange(a Addr, kind uint8, exptime uint32) bool {
 	p, off, ok := t.locate(a)
@@ -164,7 +163,7 @@ func (t *Tier) journalChange(a Addr, kind uint8, exptime uint32) bool {
 		return false
 	}
 	version := p.version.Load()
-	if s := p.is(); s == PageFree || s == PageDraining || off >= p.end.Load() {
+	if p.is() == PageFree || off >= p.end.Load() {
 		return false
 	}
 	t.journal.append(entry{page: p.id, version: version, change: change{

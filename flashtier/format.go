@@ -4,6 +4,24 @@
 // the business of the package above. It touches page files only through an
 // ioq.Queue.
 //
+// # A directory
+//
+//	DIR/lock      held by the tier that uses the directory
+//	DIR/pages/    the page files
+//	DIR/catalog/  what of them exists, a pebble store; see catalogformat.go
+//	DIR/journal   what has changed since, a mapped ring; see journal.go
+//	DIR/aside/    what could not be trusted, until its room is needed
+//
+// A record comes into being, for a restart, in this order: its bytes are written
+// and synced, the owner points an index slot at it, and Batch.Commit hands its
+// line to the catalog. It ceases to be with a line in the journal, which is there
+// before whoever caused that is answered. The catalog alone says what exists, so
+// no page is read at a start; and it says so only of bytes that are synced, so a
+// power loss takes no more than the last lines of the journal.
+//
+// A page leaves the catalog, synced, before its slots are dropped and its bytes
+// are written over. So what of it dies from then on needs no journal.
+//
 // # A page file
 //
 // Pages lie in DIR/pages, one file a page, named by the page's id in eight

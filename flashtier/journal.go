@@ -117,7 +117,7 @@ func createJournal(path string, n uint64, m *meta, s *state) (*journal, error) {
 	encodeJournalHeader(j.mem, m, n)
 	j.head.Store(s.position)
 	j.batches().Store(s.batches)
-	if err := errors.Join(j.sync(), os.Rename(next, path)); err != nil {
+	if err := errors.Join(j.sync(), os.Rename(next, path), syncDir(filepath.Dir(path))); err != nil {
 		return nil, errors.Join(fmt.Errorf("create journal: %w", err), j.close())
 	}
 	return j, nil

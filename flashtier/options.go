@@ -42,9 +42,10 @@ type Options struct {
 	Queue ioq.Queue
 	// Now is the clock, unix seconds. Default is the system's.
 	Now func() uint32
-	// Hash is the hash that Commit is given for a key. It is asked only by
-	// Entries, for records whose index frame is bad; without it they are lost
-	// to Entries, and their page is retired.
+	// Hash is the hash that Commit is given for a key, drawn from Tier.Seed. It
+	// is asked only by Entries, for records whose index frame is bad, and by
+	// Recover when it rebuilds pages. Without it such records are lost to
+	// Entries and their page is retired, and nothing can be rebuilt.
 	Hash func(key []byte) uint64
 
 	// JournalBytes is the size of the journal, rounded down to a power of two
