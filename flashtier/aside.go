@@ -99,6 +99,6 @@ func (t *Tier) makeRoom() {
 	path := t.aside[0]
 	t.aside = slices.Delete(t.aside, 0, 1)
 	if err := t.queue.Remove(path); err != nil {
-		t.opt.Logger.Error("flash tier: remove page set aside", "err", err)
+		t.complain("remove page set aside", "err", err)
 	}
 }

@@ -138,7 +138,7 @@ func (t *Tier) commitLoop() {
 		err := t.commitBlobs(blobs)
 		if err != nil {
 			t.counts.catalogErrors.Add(1)
-			t.opt.Logger.Error("flash tier: what was written will not survive a restart", "buffers", len(blobs), "err", err)
+			t.complain("what was written will not survive a restart", "buffers", len(blobs), "err", err)
 		}
 		t.commits.settle(blobs, err)
 	}

@@ -12,6 +12,8 @@ const (
 	// foldEvery is how long an entry may stay in the journal alone, although
 	// there is room: it bounds what a start has to fold.
 	foldEvery = 10 * time.Second
+	// foldAgain is how soon a fold that failed is tried again.
+	foldAgain = time.Second
 	// foldMost is how many entries go into one batch.
 	foldMost = 64 << 10
 )
@@ -22,8 +24,16 @@ func (t *Tier) journalLoop() {
 	defer t.loops.Done()
 	sync := time.NewTicker(t.opt.JournalSync)
 	defer sync.Stop()
-	fold := time.NewTicker(foldEvery)
+	fold := time.NewTimer(foldEvery)
 	defer fold.Stop()
+	failed := false
+	tryFold := func() {
+		next := foldEvery
+		if failed = !t.foldAll(); failed {
+			next = foldAgain
+		}
+		fold.Reset(next)
+	}
 	for {
 		select {
 		case <-t.stop:
@@ -36,20 +46,23 @@ func (t *Tier) journalLoop() {
 				t.journalFailed(err)
 			}
 		case <-t.journal.quarter:
-			t.foldAll()
+			if !failed { // else fold.C will try it again
+				tryFold()
+			}
 		case <-fold.C:
-			t.foldAll()
+			tryFold()
 		}
 	}
 }
 
 func (t *Tier) journalFailed(err error) {
 	t.counts.foldErrors.Add(1)
-	t.opt.Logger.Error("flash tier: journal", "err", err)
+	t.complain("journal", "err", err)
 }
 
-// foldAll folds what is in the journal at the moment.
-func (t *Tier) foldAll() {
+// foldAll folds what is in the journal at the moment, and tells whether that
+// succeeded.
+func (t *Tier) foldAll() bool {
 	t.folding.Lock()
 	defer t.folding.Unlock()
 	for upTo := t.journal.head.Load(); t.journal.tail.Load() < upTo; {
@@ -57,12 +70,13 @@ func (t *Tier) foldAll() {
 		if err != nil {
 			t.journalFailed(err)
 			t.journal.wake()
-			return
+			return false
 		}
 		if n == 0 {
-			return // the next one is being stored: another time
+			break // the next one is being stored: another time
 		}
 	}
+	return true
 }
 
 // foldSome brings the oldest entries before upTo into the catalog, together with

@@ -207,7 +207,7 @@ func (r *recovery) readDead() {
 		}
 		r.mu.Unlock()
 		if err != nil {
-			r.t.opt.Logger.Error("flash tier: page is dropped", "page", p.id, "err", err)
+			r.t.complain("page is dropped", "page", p.id, "err", err)
 		}
 	})
 }
@@ -239,7 +239,7 @@ func (r *recovery) read(f *flight) {
 			return err
 		})
 		if err != nil {
-			r.t.opt.Logger.Error("flash tier: extent is dropped", "page", f.page.id, "offset", f.named.extent.Start, "err", err)
+			r.t.complain("extent is dropped", "page", f.page.id, "offset", f.named.extent.Start, "err", err)
 			f.tally.BadBlobs++
 		}
 	}

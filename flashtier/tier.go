@@ -85,6 +85,8 @@ type Tier struct {
 	loops    sync.WaitGroup
 	stop     chan struct{}
 
+	complaints complaints
+
 	folding    sync.Mutex // one fold at a time; held across its write
 	foldBuffer []entry
 	aside      []string // page files set aside, next to be removed first; under makingRoom

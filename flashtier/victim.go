@@ -24,7 +24,7 @@ func (t *Tier) Victim() (PageID, bool) {
 	if err != nil {
 		p.picked = false
 		t.counts.catalogErrors.Add(1)
-		t.opt.Logger.Error("flash tier: no page can be reclaimed", "page", p.id, "err", err)
+		t.complain("no page can be reclaimed", "page", p.id, "err", err)
 		if p.is() == PageSealed {
 			t.sealed = slices.Insert(t.sealed, 0, p.id)
 		} else {
