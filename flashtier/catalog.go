@@ -23,9 +23,13 @@ const (
 	// catalogMemTables is how many memtables there can be: pebble's default of
 	// two, and one that is being freed.
 	catalogMemTables = 3
-	catalogFiles     = 128     // open at a time
-	catalogBlobs     = 4 << 20 // what waits to be written, if records are not tiny
-	catalogGroup     = 64      // writes to one batch
+	catalogFiles     = 128 // open at a time
+	// catalogL0 and catalogBase are higher than pebble's defaults of 4 and 64 MiB:
+	// only a start and the removal of pages read, so compactions may be late.
+	catalogL0    = 8
+	catalogBase  = 256 << 20
+	catalogBlobs = 4 << 20 // what waits to be written, if records are not tiny
+	catalogGroup = 64      // writes to one batch
 	// backgroundPause comes after background work that failed once more.
 	backgroundPause = 100 * time.Millisecond
 	healPause       = time.Second // between two tries to open a broken store
@@ -142,6 +146,7 @@ func (c *catalog) openStore() (err error) {
 	o := &pebble.Options{
 		FS: f, Logger: catalogLog{c}, Merger: deadMerger, FormatMajorVersion: pebble.FormatNewest,
 		CacheSize: catalogCache, MemTableSize: catalogMemTable, MaxOpenFiles: catalogFiles,
+		L0CompactionThreshold: catalogL0, LBaseMaxBytes: catalogBase,
 	}
 	o.EventListener = c.listener()
 	// Hashes do not compress, and are most of it.

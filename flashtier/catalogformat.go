@@ -3,6 +3,7 @@ package flashtier
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/klauspost/crc32"
 )
@@ -45,20 +46,21 @@ import (
 //	24  4  flush generation
 //	28  4  zero
 //
-//	blob of n records, 24 + 17 n bytes         dead set of n records, 4 + 8 n bytes
+//	blob of n records, 24 + 17 n bytes         dead set
 //	 8  8  sequence number                      0  1  format version, 1
-//	16  4  flush generation                     1  3  zero
-//	20  4  n                                    4     an entry:
-//	24  8n hashes                                 0  4  offset in the page, in units of 8
-//	    4n offsets in the page, units of 8               bytes; bits 28 to 31 are the kind:
-//	    4n exptimes                                      1 dead, 2 has another exptime
-//	     n size classes                           4  4  that exptime
+//	16  4  flush generation                     1  1  1 there are entries of kind 2
+//	20  4  n                                    2  2  zero
+//	24  8n hashes                               4     entries, newer ones later:
+//	    4n offsets in the page, units of 8        0  4  offset in the page, in units of 8
+//	    4n exptimes                                      bytes; bits 28 to 31 are the kind:
+//	     n size classes                                  1 dead, 2 has another exptime
+//	                                              4  4  of kind 2: that exptime
 //
 // A dead set is written by merging: an entry takes the place of an older one for
 // the same offset, unless that says dead, so it does not matter how merges are
-// grouped. It has no CRC of its own, because pebble alone puts it
-// together, and has checksums. Its entries may come before the row and the blob
-// that name the record.
+// grouped. Where a record is named twice, readers settle it. A set has no CRC of
+// its own, because pebble alone puts it together, and has checksums. Its entries
+// may come before the row and the blob that name the record.
 const catalogVersion = 1
 
 const (
@@ -76,7 +78,7 @@ const (
 	blobHead     = 24
 	blobRecord   = 17
 	deadHead     = 4
-	deadEntry    = 8
+	deadTimed    = 1 // there are entries of kind changeExptime
 
 	metaClean      = 1
 	metaRebuilding = 2
@@ -354,26 +356,53 @@ func viewBlob(key, v []byte, x named) (b blobView, err error) {
 	return b, nil
 }
 
+// newDeadSet begins a dead set, with room for n entries.
+func newDeadSet(n int, timed bool) []byte {
+	size := 4
+	if timed {
+		size = 8
+	}
+	v := make([]byte, deadHead, deadHead+size*n)
+	v[0], v[1] = catalogVersion, bitIf(timed, deadTimed)
+	return v
+}
+
 // appendChange appends c to a dead set.
 func appendChange(v []byte, c change) []byte {
 	v = le.AppendUint32(v, c.unit&unitMask|uint32(c.kind)<<kindShift)
-	return le.AppendUint32(v, c.exptime)
+	if c.kind == changeExptime {
+		v = le.AppendUint32(v, c.exptime)
+	}
+	return v
 }
 
-// newDeadSet begins a dead set.
-func newDeadSet(v []byte) []byte { return append(v[:0], catalogVersion, 0, 0, 0) }
+// checkDead looks at the head of a dead set, and tells whether there are entries
+// of kind changeExptime in it.
+func checkDead(v []byte) (timed bool, err error) {
+	switch {
+	case len(v) > 0 && v[0] > catalogVersion:
+		return false, fmt.Errorf("%w: dead set of version %d", ErrFormat, v[0])
+	case len(v) < deadHead || v[0] == 0 || v[1] > deadTimed || len(v)%4 != 0:
+		return false, fmt.Errorf("%w: dead set of %d bytes", errCatalog, len(v))
+	}
+	return v[1] == deadTimed, nil
+}
 
 // decodeDead appends the entries of a dead set to changes.
 func decodeDead(v []byte, changes []change) ([]change, error) {
-	switch {
-	case len(v) > 0 && v[0] > catalogVersion:
-		return changes, fmt.Errorf("%w: dead set of version %d", ErrFormat, v[0])
-	case len(v) < deadHead || v[0] == 0 || (len(v)-deadHead)%deadEntry != 0:
-		return changes, fmt.Errorf("%w: dead set of %d bytes", errCatalog, len(v))
+	if _, err := checkDead(v); err != nil {
+		return changes, err
 	}
-	for at := deadHead; at < len(v); at += deadEntry {
-		word := le.Uint32(v[at:])
-		changes = append(changes, change{unit: word & unitMask, kind: uint8(word >> kindShift), exptime: le.Uint32(v[at+4:])})
+	changes = slices.Grow(changes, (len(v)-deadHead)/4)
+	for v = v[deadHead:]; len(v) > 0; v = v[4:] {
+		c := change{unit: le.Uint32(v) & unitMask, kind: uint8(le.Uint32(v) >> kindShift)}
+		if c.kind == changeExptime && len(v) >= 8 {
+			v = v[4:]
+			c.exptime = le.Uint32(v)
+		} else if c.kind != changeDead {
+			return changes, fmt.Errorf("%w: entry %#x of a dead set", errCatalog, le.Uint32(v))
+		}
+		changes = append(changes, c)
 	}
 	return changes, nil
 }

@@ -1,7 +1,6 @@
 package flashtier
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -106,20 +105,24 @@ func (t *Tier) foldSome(upTo uint64) (n int, err error) {
 // fold writes entries to the catalog, merged into the dead sets of their pages'
 // lives, and that the journal is in the catalog up to position.
 func (t *Tier) fold(entries []entry, position uint64) error {
-	slices.SortStableFunc(entries, func(a, b entry) int {
-		return cmp.Or(cmp.Compare(a.page, b.page), cmp.Compare(a.version, b.version))
-	})
+	order := t.foldOrder[:0] // by page, then as they came; integers sort fast
+	for i, e := range entries {
+		order = append(order, uint64(e.page)<<32|uint64(i))
+	}
+	slices.Sort(order)
+	t.foldOrder = order
+	at := func(i int) *entry { return &entries[uint32(order[i])] }
 	return t.catalog.write(func(b *pebble.Batch, s *state) error {
 		var changes []change
-		for i := 0; i < len(entries); {
-			e := entries[i]
+		for i := 0; i < len(order); {
+			e := at(i)
 			changes = changes[:0]
-			for ; i < len(entries) && entries[i].page == e.page && entries[i].version == e.version; i++ {
-				if entries[i].kind == changeFlush {
-					s.generation = max(s.generation, entries[i].version)
+			for ; i < len(order) && at(i).page == e.page && at(i).version == e.version; i++ {
+				if at(i).kind == changeFlush {
+					s.generation = max(s.generation, at(i).version)
 					continue
 				}
-				changes = append(changes, entries[i].change)
+				changes = append(changes, at(i).change)
 			}
 			if len(changes) == 0 || !t.inUse(e.page, e.version) {
 				continue

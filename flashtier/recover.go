@@ -220,10 +220,7 @@ func (t *Tier) deadOf(p *page) (changes []change, err error) {
 		}
 		return err
 	})
-	if !slices.IsSortedFunc(changes, byUnit) {
-		changes = settleChanges(changes)
-	}
-	return changes, err
+	return settleChanges(changes), err
 }
 
 // read fills f with the live records of its extent.

@@ -89,6 +89,7 @@ type Tier struct {
 
 	folding    sync.Mutex // one fold at a time; held across its write
 	foldBuffer []entry
+	foldOrder  []uint64
 	aside      []string // page files set aside, next to be removed first; under makingRoom
 	makingRoom sync.Mutex
 
