@@ -1,92 +1,98 @@
 package protocol
 
-import "strconv"
+// The replies. Each appends to dst the reply to r in the protocol of r: nothing
+// where r is quiet about it. Noreply is the server's business: it drops the reply
+// to such a request.
 
-// The fixed replies, each a whole line.
-const (
-	End        = "END\r\n"
-	OK         = "OK\r\n"
-	Stored     = "STORED\r\n"
-	NotStored  = "NOT_STORED\r\n"
-	Exists     = "EXISTS\r\n"
-	NotFound   = "NOT_FOUND\r\n"
-	Deleted    = "DELETED\r\n"
-	Touched    = "TOUCHED\r\n"
-	Reset      = "RESET\r\n"
-	NonNumeric = "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"
-	BadFormat  = "CLIENT_ERROR bad command line format\r\n"
-	BadChunk   = "CLIENT_ERROR bad data chunk\r\n"
-	BadExptime = "CLIENT_ERROR invalid exptime argument\r\n"
-	BadDelta   = "CLIENT_ERROR invalid numeric delta argument\r\n"
-	BadDelete  = "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n"
-	TooLarge   = "SERVER_ERROR object too large for cache\r\n"
-	NoMemory   = "SERVER_ERROR out of memory storing object\r\n"
-	Error      = "ERROR\r\n"
-)
-
-// valueGap is the longest " flags length cas\r\n" of a VALUE line, with room
-// for the line end after the value, so that EndValue never grows the buffer.
-const valueGap = len(" 4294967295 2147483647 18446744073709551615\r\n") + len("\r\n")
-
-// BeginValue appends the start of a VALUE reply and leaves a gap for what is
-// only known once the value has been copied out. The caller appends the value
-// and calls EndValue with the mark, or cuts the buffer back to its old length.
-func BeginValue(dst, key []byte) (out []byte, mark int) {
-	dst = append(dst, "VALUE "...)
-	dst = append(dst, key...)
-	mark = len(dst)
-	var gap [valueGap]byte
-	return append(dst, gap[:]...), mark
-}
-
-// EndValue completes the VALUE reply begun at mark: it writes the rest of the
-// header, moves the value up against it and ends the line.
-func EndValue(dst []byte, mark int, flags uint32, cas uint64, withCAS bool) []byte {
-	value := dst[mark+valueGap:]
-	head := append(dst[:mark], ' ')
-	head = strconv.AppendUint(head, uint64(flags), 10)
-	head = append(head, ' ')
-	head = strconv.AppendUint(head, uint64(len(value)), 10)
-	if withCAS {
-		head = append(head, ' ')
-		head = strconv.AppendUint(head, cas, 10)
+// BeginValue begins the reply of a retrieval that may be a hit, and leaves a gap
+// for what is only known once the value has been copied out. The caller appends
+// the value and calls EndValue with the mark, or cuts the buffer back to its old
+// length.
+func BeginValue(dst []byte, r *Request) (out []byte, mark int) {
+	switch r.Proto {
+	case Meta:
+		return beginMeta(dst, r)
+	case Binary:
+		return beginBinary(dst, r)
 	}
-	head = append(head, '\r', '\n')
-	n := copy(head[len(head):len(head)+len(value)], value)
-	return append(head[:len(head)+n], '\r', '\n')
+	return beginText(dst, r.Key)
 }
 
-// AppendValue appends a whole VALUE reply for a value that is at hand.
-func AppendValue(dst, key, value []byte, flags uint32, cas uint64, withCAS bool) []byte {
-	dst, mark := BeginValue(dst, key)
-	return EndValue(append(dst, value...), mark, flags, cas, withCAS)
+// EndValue completes the reply begun at mark. Of it, Size is taken from the value.
+// The buffer never grows.
+func EndValue(dst []byte, mark int, r *Request, it *Item) []byte {
+	switch r.Proto {
+	case Meta:
+		return endMeta(dst, mark, r, it)
+	case Binary:
+		return endBinary(dst, mark, r, it)
+	}
+	return endText(dst, mark, it.Flags, it.CAS, r.Op == OpGets || r.Op == OpGats)
 }
 
-// AppendNumber appends v as a line: the reply to incr and decr.
-func AppendNumber(dst []byte, v uint64) []byte {
-	return append(strconv.AppendUint(dst, v, 10), '\r', '\n')
+// AppendValue appends the reply to a hit whose value is at hand.
+func AppendValue(dst []byte, r *Request, value []byte, it *Item) []byte {
+	dst, mark := BeginValue(dst, r)
+	return EndValue(append(dst, value...), mark, r, it)
 }
 
-// AppendStat appends one line of a stats reply, which ends with End.
-func AppendStat(dst []byte, name, value string) []byte {
+// AppendResult appends the reply to anything but a hit.
+func AppendResult(dst []byte, r *Request, res *Result) []byte {
+	switch r.Proto {
+	case Meta:
+		return appendMeta(dst, r, res)
+	case Binary:
+		return appendBinary(dst, r, res)
+	}
+	if res.Outcome == Stored && (r.Op == OpIncr || r.Op == OpDecr) {
+		return AppendNumber(dst, res.Number)
+	}
+	return append(dst, res.Outcome.Line()...)
+}
+
+// AppendOutcome is AppendResult for an outcome that says it all.
+func AppendOutcome(dst []byte, r *Request, o Outcome) []byte {
+	return AppendResult(dst, r, &Result{Outcome: o})
+}
+
+// AppendClientError refuses r for a reason that is the client's.
+func AppendClientError(dst []byte, r *Request, why string) []byte {
+	if r.Proto == Binary {
+		return appendBinaryError(dst, r, StatusInvalidArguments, why)
+	}
+	return appendLine(dst, "CLIENT_ERROR ", why)
+}
+
+// AppendServerError refuses r for a reason that is the server's.
+func AppendServerError(dst []byte, r *Request, why string) []byte {
+	if r.Proto == Binary {
+		return appendBinaryError(dst, r, StatusInternalError, why)
+	}
+	return appendLine(dst, "SERVER_ERROR ", why)
+}
+
+// AppendStat appends one statistic; AppendStatEnd ends the list.
+func AppendStat(dst []byte, r *Request, name, value string) []byte {
+	if r.Proto == Binary {
+		return appendBinaryStat(dst, r, name, value)
+	}
 	dst = append(dst, "STAT "...)
 	dst = append(dst, name...)
-	dst = append(dst, ' ')
-	dst = append(dst, value...)
-	return append(dst, '\r', '\n')
+	return appendLine(dst, " ", value)
 }
 
-// AppendStatUint appends one line of a stats reply with a number.
-func AppendStatUint(dst []byte, name string, value uint64) []byte {
-	dst = append(dst, "STAT "...)
-	dst = append(dst, name...)
-	dst = append(dst, ' ')
-	return AppendNumber(dst, value)
+// AppendStatEnd ends a list of statistics.
+func AppendStatEnd(dst []byte, r *Request) []byte {
+	if r.Proto == Binary {
+		return appendBinaryStat(dst, r, "", "")
+	}
+	return append(dst, End...)
 }
 
 // AppendVersion appends the reply to version.
-func AppendVersion(dst []byte, version string) []byte {
-	dst = append(dst, "VERSION "...)
-	dst = append(dst, version...)
-	return append(dst, '\r', '\n')
+func AppendVersion(dst []byte, r *Request, version string) []byte {
+	if r.Proto == Binary {
+		return appendBinaryText(dst, r, version)
+	}
+	return appendLine(dst, "VERSION ", version)
 }

@@ -15,11 +15,11 @@ func TestValueReply(t *testing.T) {
 			for _, cas := range []uint64{0, math.MaxUint64} {
 				value := bytes.Repeat([]byte("v"), size)
 				want := fmt.Sprintf("before VALUE key %d %d\r\n%s\r\n", flags, size, value)
-				if got := protocol.AppendValue([]byte("before "), []byte("key"), value, flags, cas, false); string(got) != want {
+				if got := protocol.AppendValue([]byte("before "), &protocol.Request{Op: protocol.OpGet, Key: []byte("key")}, value, &protocol.Item{Flags: flags, CAS: cas}); string(got) != want {
 					t.Errorf("got %.60q, want %.60q", got, want)
 				}
 				want = fmt.Sprintf("before VALUE key %d %d %d\r\n%s\r\n", flags, size, cas, value)
-				if got := protocol.AppendValue([]byte("before "), []byte("key"), value, flags, cas, true); string(got) != want {
+				if got := protocol.AppendValue([]byte("before "), &protocol.Request{Op: protocol.OpGats, Key: []byte("key")}, value, &protocol.Item{Flags: flags, CAS: cas}); string(got) != want {
 					t.Errorf("got %.60q, want %.60q", got, want)
 				}
 			}
@@ -29,9 +29,10 @@ func TestValueReply(t *testing.T) {
 
 // TestEndValueNeverGrows: the longest header fits into the gap.
 func TestEndValueNeverGrows(t *testing.T) {
-	dst, mark := protocol.BeginValue(make([]byte, 0, 200), []byte("key"))
+	r := &protocol.Request{Op: protocol.OpGets, Key: []byte("key")}
+	dst, mark := protocol.BeginValue(make([]byte, 0, 200), r)
 	dst = dst[:len(dst):len(dst)]
-	out := protocol.EndValue(dst, mark, math.MaxUint32, math.MaxUint64, true)
+	out := protocol.EndValue(dst, mark, r, &protocol.Item{Flags: math.MaxUint32, CAS: math.MaxUint64})
 	if &out[0] != &dst[0] {
 		t.Error("the buffer was copied")
 	}
@@ -40,18 +41,20 @@ func TestEndValueNeverGrows(t *testing.T) {
 func TestLines(t *testing.T) {
 	var b []byte
 	b = protocol.AppendNumber(b, math.MaxUint64)
-	b = protocol.AppendStat(b, "version", "1.6.18")
-	b = protocol.AppendStatUint(b, "pid", 7)
-	b = protocol.AppendVersion(b, "1.6.18")
-	want := "18446744073709551615\r\nSTAT version 1.6.18\r\nSTAT pid 7\r\nVERSION 1.6.18\r\n"
+	r := &protocol.Request{}
+	b = protocol.AppendStat(b, r, "version", "1.6.18")
+	b = protocol.AppendStatEnd(b, r)
+	b = protocol.AppendVersion(b, r, "1.6.18")
+	want := "18446744073709551615\r\nSTAT version 1.6.18\r\nEND\r\nVERSION 1.6.18\r\n"
 	if string(b) != want {
 		t.Errorf("got %q", b)
 	}
 }
 
 func TestNoAllocations(t *testing.T) {
-	dst, key, value := make([]byte, 0, 1000), []byte("key"), make([]byte, 100)
-	if n := testing.AllocsPerRun(100, func() { protocol.AppendValue(dst, key, value, 5, 9, true) }); n != 0 {
+	dst, value := make([]byte, 0, 1000), make([]byte, 100)
+	r, it := &protocol.Request{Op: protocol.OpGets, Key: []byte("key")}, &protocol.Item{Flags: 5, CAS: 9}
+	if n := testing.AllocsPerRun(100, func() { protocol.AppendValue(dst, r, value, it) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

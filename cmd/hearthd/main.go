@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/hearthcache/hearth"
+	"github.com/hearthcache/hearth/cmd/hearthd/execute"
 	"github.com/hearthcache/hearth/protocol/server"
 )
 
@@ -65,13 +66,14 @@ func run(c *Config) error {
 	}
 	// From the first signal on a second one ends the process: the default.
 	context.AfterFunc(told, forget)
-	err = serve(&handler{cache: cache, config: c, stop: stop, stats: statistics{started: time.Now()}}, stopped, log)
+	err = serve(&admin{cache: cache, config: c, stop: stop, stats: statistics{started: time.Now()}}, stopped, log)
 	return errors.Join(err, cache.Close())
 }
 
 // serve runs the connections until stopped is done, and then lets them finish.
-func serve(h *handler, stopped context.Context, log *slog.Logger) error {
-	c := h.config
+func serve(a *admin, stopped context.Context, log *slog.Logger) error {
+	c := a.config
+	h := execute.New(a.cache, execute.Options{NoCAS: c.NoCAS, NoFlushAll: c.NoFlushAll, Version: version, Admin: a.do})
 	s, err := server.New(h, server.Options{
 		Loops: c.Threads, MaxValue: c.MaxItem, MaxConns: c.Connections,
 		Requests: c.RequestsPerEvent, Backlog: c.Backlog, IdleTimeout: c.IdleTimeout,
@@ -79,7 +81,7 @@ func serve(h *handler, stopped context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	h.stats.server = s
+	a.stats.server = s
 	addrs, err := listen(s, c)
 	if err == nil {
 		err = writeFiles(c, addrs)

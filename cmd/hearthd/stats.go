@@ -33,36 +33,36 @@ type stat struct {
 func gauge(name string, value any) stat      { return stat{name, value, false} }
 func counter(name string, value uint64) stat { return stat{name, value, true} }
 
-// appendStats answers the stats command with the given argument.
-func (h *handler) appendStats(args, dst []byte) []byte {
-	group, _, _ := bytes.Cut(bytes.TrimLeft(args, " "), []byte(" "))
+// appendStats answers the stats command.
+func (h *admin) appendStats(r *protocol.Request, dst []byte) []byte {
+	group, _, _ := bytes.Cut(bytes.TrimLeft(r.Args, " "), []byte(" "))
 	switch string(group) {
 	case "":
-		return h.appendLines(dst, h.general())
+		return h.appendLines(dst, r, h.general())
 	case "settings":
-		return h.appendLines(dst, h.settings())
+		return h.appendLines(dst, r, h.settings())
 	case "extstore":
-		return h.appendLines(dst, h.pages())
+		return h.appendLines(dst, r, h.pages())
 	case "reset":
 		h.reset()
-		return append(dst, "RESET\r\n"...)
+		return append(dst, protocol.Reset...)
 	}
-	return append(dst, protocol.Error...)
+	return protocol.AppendOutcome(dst, r, protocol.Unknown)
 }
 
-func (h *handler) appendLines(dst []byte, stats []stat) []byte {
+func (h *admin) appendLines(dst []byte, r *protocol.Request, stats []stat) []byte {
 	h.stats.mu.Lock()
 	defer h.stats.mu.Unlock()
 	for _, s := range stats {
 		if s.counter {
 			s.value = s.value.(uint64) - h.stats.since[s.name]
 		}
-		dst = protocol.AppendStat(dst, s.name, fmt.Sprint(s.value))
+		dst = protocol.AppendStat(dst, r, s.name, fmt.Sprint(s.value))
 	}
-	return append(dst, protocol.End...)
+	return protocol.AppendStatEnd(dst, r)
 }
 
-func (h *handler) reset() {
+func (h *admin) reset() {
 	stats := h.general()
 	h.stats.mu.Lock()
 	defer h.stats.mu.Unlock()
@@ -76,7 +76,7 @@ func (h *handler) reset() {
 
 // general is memcached's list, with its names where the meaning is the same,
 // and Hearth's own lines behind it.
-func (h *handler) general() []stat {
+func (h *admin) general() []stat {
 	s := h.cache.Stats()
 	stats := append(h.process(), h.connections()...)
 	stats = append(stats, commands(&s)...)
@@ -87,7 +87,7 @@ func (h *handler) general() []stat {
 	return append(stats, own(&s)...)
 }
 
-func (h *handler) process() []stat {
+func (h *admin) process() []stat {
 	var use syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &use) // cannot fail with these arguments
 	now := time.Now()
@@ -104,7 +104,7 @@ func (h *handler) process() []stat {
 
 func seconds(t syscall.Timeval) string { return fmt.Sprintf("%d.%06d", t.Sec, t.Usec) }
 
-func (h *handler) connections() []stat {
+func (h *admin) connections() []stat {
 	s := h.stats.server.Stats()
 	return []stat{
 		gauge("max_connections", h.config.Connections),

@@ -117,7 +117,7 @@ func yesNo(b bool) string {
 }
 
 // pages is a line for each property of each page of the flash tier.
-func (h *handler) pages() []stat {
+func (h *admin) pages() []stat {
 	var stats []stat
 	for _, p := range h.cache.Pages() {
 		n := strconv.Itoa(int(p.ID))
@@ -129,7 +129,7 @@ func (h *handler) pages() []stat {
 }
 
 // settings is what the server was started with.
-func (h *handler) settings() []stat {
+func (h *admin) settings() []stat {
 	c := h.config
 	stats := []stat{
 		gauge("maxbytes", c.Memory), gauge("maxconns", c.Connections),

@@ -47,6 +47,7 @@ const (
 	parsing phase = iota // none, or not all of it is there
 	keys                 // a retrieval with keys left in req.Args
 	piece                // the same, and the line goes on
+	single               // a retrieval of one key, in the meta or the binary protocol
 	held                 // a command; executed once nothing before it is pending
 	doing                // a command that is the only Pending
 	refused              // an invalid request, to be answered
@@ -223,19 +224,22 @@ func (c *Conn) parse() bool {
 	n, status := c.parser.Next(c.in[c.parsed:], &c.req)
 	c.length = n
 	switch status {
-	case text.Complete:
+	case protocol.Complete:
 		c.phase = held
 		if c.req.Op.Retrieval() {
-			c.phase = keys
+			c.phase = single
+			if c.req.Multi() {
+				c.phase = keys
+			}
 		}
-	case text.Partial:
+	case protocol.Partial:
 		c.phase = piece
-	case text.Invalid:
+	case protocol.Invalid:
 		c.phase = refused
-	case text.Incomplete:
+	case protocol.Incomplete:
 		c.parsed += n
 		c.hungry = true
-	case text.Close:
+	case protocol.Close:
 		c.closing = true
 	}
 	return c.phase != parsing
@@ -253,6 +257,11 @@ func (c *Conn) execute() bool {
 		return true
 	}
 	for c.room() && !c.blocked {
+		if c.phase == single {
+			c.get()
+			c.consume()
+			return true
+		}
 		c.warm()
 		key, rest := text.NextKey(c.req.Args)
 		if key == nil {
@@ -263,14 +272,19 @@ func (c *Conn) execute() bool {
 			return true
 		}
 		c.req.Key, c.req.Args = key, rest
-		dst, p := c.handler.Get(c, &c.req, c.sink())
-		c.put(dst)
-		if p != nil {
-			c.push(p, false)
-			c.alone = c.req.Op.Touches()
-		}
+		c.get()
 	}
 	return false
+}
+
+// get looks up the request's key.
+func (c *Conn) get() {
+	dst, p := c.handler.Get(c, &c.req, c.sink())
+	c.put(dst)
+	if p != nil {
+		c.push(p, false)
+		c.alone = c.req.Op.Touches() || c.req.Vivify || c.req.Recache
+	}
 }
 
 // warm readies the keys to come, if there are several.

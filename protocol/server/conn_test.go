@@ -82,9 +82,9 @@ func (a *answer) Step(dst []byte) ([]byte, bool) {
 	}
 	a.done = true
 	if a.command {
-		return append(dst, protocol.Stored...), true
+		return append(dst, protocol.Stored.Line()...), true
 	}
-	return protocol.AppendValue(dst, a.key, a.value, 0, 0, false), true
+	return protocol.AppendValue(dst, &protocol.Request{Key: a.key}, a.value, &protocol.Item{}), true
 }
 
 func (s *script) valueOf(key []byte) []byte {
@@ -103,21 +103,21 @@ func (s *script) Get(_ *Conn, r *protocol.Request, dst []byte) ([]byte, Pending)
 		s.pending = append(s.pending, a)
 		return dst, a
 	}
-	return protocol.AppendValue(dst, r.Key, s.valueOf(r.Key), 0, 0, false), nil
+	return protocol.AppendValue(dst, r, s.valueOf(r.Key), &protocol.Item{}), nil
 }
 
 func (s *script) Do(_ *Conn, r *protocol.Request, dst []byte) ([]byte, Pending) {
 	switch {
 	case r.TooLarge:
-		return append(dst, protocol.TooLarge...), nil
+		return append(dst, protocol.TooLarge.Line()...), nil
 	case r.Op == protocol.OpSet && r.Key[0] == 'p':
 		a := &answer{key: r.Key, name: string(r.Key), command: true}
 		s.pending = append(s.pending, a)
 		return append(dst, "to be dropped"...), a
 	case r.Op == protocol.OpSet:
-		return append(dst, protocol.Stored...), nil
+		return append(dst, protocol.Stored.Line()...), nil
 	}
-	return protocol.AppendVersion(dst, "test"), nil
+	return protocol.AppendVersion(dst, r, "test"), nil
 }
 
 func (s *script) notified(*Conn) { s.noted++ }
@@ -182,7 +182,7 @@ func (b *bench) wantNoBuffers() {
 }
 
 func TestEverySplitOfAStream(t *testing.T) {
-	in := "get a m b\r\nset k 0 0 3\r\nabc\r\nbad\r\nset k 0 0 1 noreply\r\nx\r\ngets c\r\nset k 0 0 9\r\nnot right\nversion\r\nquit\r\nget z\r\n"
+	in := "get a m b\r\nset k 0 0 3\r\nabc\r\nbad\r\nset k 0 0 1 noreply\r\nx\r\nget c\r\nset k 0 0 9\r\nnot right\nversion\r\nquit\r\nget z\r\n"
 	want := value("a") + value("b") + "END\r\nSTORED\r\nERROR\r\n" + value("c") + "END\r\n" + protocol.BadChunk
 	for at := range len(in) {
 		b := newBench(t)
@@ -259,7 +259,7 @@ func TestRandomCompletion(t *testing.T) {
 			want = append(want, protocol.Error...)
 		case 1:
 			in = fmt.Appendf(in, "set %s 0 0 5\r\nvalue\r\n", key)
-			want = append(want, protocol.Stored...)
+			want = append(want, protocol.Stored.Line()...)
 		case 2:
 			in = fmt.Appendf(in, "get %s %s\r\n", key, key)
 		default:
@@ -268,7 +268,7 @@ func TestRandomCompletion(t *testing.T) {
 		if in[len(in)-len("\r\n")-1] == key[len(key)-1] {
 			for range bytes.Count(in[bytes.LastIndexByte(in[:len(in)-2], '\n')+1:], []byte(key)) {
 				if key[0] != 'm' {
-					want = protocol.AppendValue(want, []byte(key), b.s.valueOf([]byte(key)), 0, 0, false)
+					want = protocol.AppendValue(want, &protocol.Request{Key: []byte(key)}, b.s.valueOf([]byte(key)), &protocol.Item{})
 				}
 			}
 			want = append(want, protocol.End...)
@@ -328,7 +328,7 @@ func TestSlowReader(t *testing.T) {
 	if got := len(b.w.in); got < 90*1100 {
 		t.Errorf("all but %d bytes have been read", got)
 	}
-	one := len(protocol.AppendValue(nil, []byte("a"), make([]byte, 1000), 0, 0, false))
+	one := len(protocol.AppendValue(nil, &protocol.Request{Key: []byte("a")}, make([]byte, 1000), &protocol.Item{}))
 	want := 100 * 100 * (3*one + len(protocol.End))
 	for rounds := 0; len(b.w.out) < want; rounds++ {
 		b.w.space = 100000
@@ -449,7 +449,7 @@ func TestTooLargeValueIsPassedOver(t *testing.T) {
 		}
 	}
 	b.send("\r\nget a\r\n")
-	b.want(protocol.TooLarge + value("a") + "END\r\n")
+	b.want(protocol.TooLarge.Line() + value("a") + "END\r\n")
 	b.wantNoBuffers()
 }
 

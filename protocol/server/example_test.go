@@ -27,29 +27,33 @@ func (s *store) Get(_ *server.Conn, r *protocol.Request, dst []byte) ([]byte, se
 	defer s.mu.Unlock()
 	it, ok := s.items[string(r.Key)]
 	if !ok {
-		return dst, nil
+		return protocol.AppendOutcome(dst, r, protocol.Miss), nil
 	}
-	return protocol.AppendValue(dst, r.Key, it.value, it.flags, 0, r.Op == protocol.OpGets), nil
+	return protocol.AppendValue(dst, r, it.value, &protocol.Item{Flags: it.flags, TTL: -1}), nil
 }
 
 func (s *store) Do(_ *server.Conn, r *protocol.Request, dst []byte) ([]byte, server.Pending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return protocol.AppendOutcome(dst, r, s.do(r)), nil
+}
+
+func (s *store) do(r *protocol.Request) protocol.Outcome {
+	_, found := s.items[string(r.Key)]
 	switch {
 	case r.TooLarge:
 		delete(s.items, string(r.Key))
-		return append(dst, protocol.TooLarge...), nil
+		return protocol.TooLarge
 	case r.Op == protocol.OpSet:
 		s.items[string(r.Key)] = item{append([]byte(nil), r.Value...), r.Flags}
-		return append(dst, protocol.Stored...), nil
-	case r.Op == protocol.OpDelete:
-		if _, ok := s.items[string(r.Key)]; !ok {
-			return append(dst, protocol.NotFound...), nil
-		}
+		return protocol.Stored
+	case r.Op == protocol.OpDelete && found:
 		delete(s.items, string(r.Key))
-		return append(dst, protocol.Deleted...), nil
+		return protocol.Deleted
+	case r.Op == protocol.OpDelete:
+		return protocol.NotFound
 	}
-	return append(dst, protocol.Error...), nil
+	return protocol.Unknown
 }
 
 // A server for a map, and a client that talks to it.

@@ -7,10 +7,10 @@ import "github.com/hearthcache/hearth/protocol"
 // block: what needs to wait is returned as a Pending.
 type Handler interface {
 	// Get answers one key, r.Key, of a retrieval: it appends the reply for
-	// that key to dst, nothing for a miss, and returns nil, or returns dst
-	// as it was and a Pending. The server ends the reply. The bytes of
-	// r.Key hold until that Pending is done; r itself is used for the next
-	// key, so a Pending keeps what it needs of it.
+	// that key to dst and returns nil, or returns dst as it was and a
+	// Pending. The server ends the reply to several keys. The bytes of r's
+	// slices hold until that Pending is done; r itself is used for the next
+	// key, so a Pending keeps a copy, or what it needs of it.
 	Get(c *Conn, r *protocol.Request, dst []byte) ([]byte, Pending)
 	// Do executes any other command but quit and appends its reply to dst
 	// (the server drops it for noreply), or returns a Pending. r and its

@@ -64,7 +64,7 @@ func (h *later) Get(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, se
 	if value == nil {
 		value = r.Key
 	}
-	reply := protocol.AppendValue(nil, r.Key, value, 0, 0, false)
+	reply := protocol.AppendValue(nil, r, value, &protocol.Item{})
 	switch string(r.Key) {
 	case "now":
 		return append(dst, reply...), nil
@@ -76,7 +76,7 @@ func (h *later) Get(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, se
 
 func (h *later) Do(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, server.Pending) {
 	h.sets.Add(1)
-	return dst, h.pend(c, []byte(protocol.Stored), nil)
+	return dst, h.pend(c, []byte(protocol.Stored.Line()), nil)
 }
 
 // start runs a server on a TCP port and a Unix socket, and checks at the end
@@ -195,7 +195,7 @@ func pipeline(c *client, rng *rand.Rand, n int) {
 		switch key := fmt.Sprint("key", i); rng.IntN(5) {
 		case 0:
 			fmt.Fprintf(&in, "set %s 0 0 3\r\nabc\r\n", key)
-			want.WriteString(protocol.Stored)
+			want.WriteString(protocol.Stored.Line())
 		case 1:
 			fmt.Fprintf(&in, "get now %s now\r\n", key)
 			want.WriteString(value("now") + value(key) + value("now") + protocol.End)
@@ -306,7 +306,7 @@ func TestSlowReaderHarmsNobody(t *testing.T) {
 	}()
 	until(t, "the slow one is stuck", func() bool { return s.Stats().BytesWritten > 1<<20 })
 	other := dial(t, "tcp", tcp)
-	reply := string(protocol.AppendValue(nil, []byte("now"), h.value, 0, 0, false)) + protocol.End
+	reply := string(protocol.AppendValue(nil, &protocol.Request{Key: []byte("now")}, h.value, &protocol.Item{})) + protocol.End
 	for range 200 {
 		fmt.Fprint(other, "get now\r\n")
 		other.want(reply)

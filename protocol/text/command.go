@@ -34,7 +34,7 @@ func (w *words) between(low, high int) bool { return low <= w.n && w.n <= high }
 func (w *words) noreply() bool { return string(w.at[w.n-1]) == "noreply" }
 
 // command parses the line that takes the first n bytes of in.
-func (p *Parser) command(in, line []byte, n int, r *protocol.Request) (int, Status) {
+func (p *Parser) command(in, line []byte, n int, r *protocol.Request) (int, protocol.Status) {
 	if len(line) > len("get ") && string(line[:len("get ")]) == "get " {
 		return p.retrieval(protocol.OpGet, line[len("get "):], n, r)
 	}
@@ -76,7 +76,7 @@ func (p *Parser) command(in, line []byte, n int, r *protocol.Request) (int, Stat
 }
 
 // plain parses the commands that take any words or none.
-func (p *Parser) plain(name, args, line []byte, n int, r *protocol.Request) (int, Status) {
+func (p *Parser) plain(name, args, line []byte, n int, r *protocol.Request) (int, protocol.Status) {
 	var op protocol.Op
 	switch string(name) {
 	case "version":
@@ -89,12 +89,12 @@ func (p *Parser) plain(name, args, line []byte, n int, r *protocol.Request) (int
 		op = protocol.OpShutdown
 	default:
 		if isHTTP(line) {
-			return n, Close
+			return n, protocol.Close
 		}
 		return n, p.invalid(false, protocol.Error)
 	}
 	*r = protocol.Request{Op: op, Args: args}
-	return n, Complete
+	return n, protocol.Complete
 }
 
 // isHTTP recognises a browser, or a page that makes one talk to us: it gets no
@@ -109,7 +109,7 @@ func isHTTP(line []byte) bool {
 
 // storage parses "name key flags exptime length [cas] [noreply]" and, once it
 // is there, the value.
-func (p *Parser) storage(op protocol.Op, w *words, in []byte, n int, r *protocol.Request) (int, Status) {
+func (p *Parser) storage(op protocol.Op, w *words, in []byte, n int, r *protocol.Request) (int, protocol.Status) {
 	least := 5
 	if op == protocol.OpCAS {
 		least = 6
@@ -135,25 +135,25 @@ func (p *Parser) storage(op protocol.Op, w *words, in []byte, n int, r *protocol
 }
 
 // value takes the length bytes after the line of n bytes, and their line end.
-func (p *Parser) value(length int, in []byte, n int, r *protocol.Request) (int, Status) {
+func (p *Parser) value(length int, in []byte, n int, r *protocol.Request) (int, protocol.Status) {
 	if length > p.MaxValue {
 		r.TooLarge = true
 		p.swallow = length + len("\r\n")
-		return n, Complete
+		return n, protocol.Complete
 	}
 	end := n + length
 	if len(in) < end+len("\r\n") {
 		p.Need = end + len("\r\n")
-		return 0, Incomplete
+		return 0, protocol.Incomplete
 	}
 	if in[end] != '\r' || in[end+1] != '\n' {
 		return end + len("\r\n"), p.invalid(r.Noreply, protocol.BadChunk)
 	}
 	r.Value = in[n:end:end]
-	return end + len("\r\n"), Complete
+	return end + len("\r\n"), protocol.Complete
 }
 
-func (p *Parser) arithmetic(op protocol.Op, w *words, r *protocol.Request) Status {
+func (p *Parser) arithmetic(op protocol.Op, w *words, r *protocol.Request) protocol.Status {
 	if !w.between(3, 4) {
 		return p.invalid(false, protocol.Error)
 	}
@@ -165,10 +165,10 @@ func (p *Parser) arithmetic(op protocol.Op, w *words, r *protocol.Request) Statu
 		return p.invalid(w.noreply(), protocol.BadDelta)
 	}
 	*r = protocol.Request{Op: op, Key: w.at[1], Delta: delta, Noreply: w.noreply()}
-	return Complete
+	return protocol.Complete
 }
 
-func (p *Parser) touch(w *words, r *protocol.Request) Status {
+func (p *Parser) touch(w *words, r *protocol.Request) protocol.Status {
 	if !w.between(3, 4) {
 		return p.invalid(false, protocol.Error)
 	}
@@ -181,11 +181,11 @@ func (p *Parser) touch(w *words, r *protocol.Request) Status {
 	}
 	*r = protocol.Request{Op: protocol.OpTouch, Key: w.at[1], Exptime: exptime,
 		HasExp: true, Noreply: w.noreply()}
-	return Complete
+	return protocol.Complete
 }
 
 // remove parses "delete key [0] [noreply]"; the 0 is a hold time of old.
-func (p *Parser) remove(w *words, r *protocol.Request) Status {
+func (p *Parser) remove(w *words, r *protocol.Request) protocol.Status {
 	if !w.between(2, 4) {
 		return p.invalid(false, protocol.Error)
 	}
@@ -198,26 +198,26 @@ func (p *Parser) remove(w *words, r *protocol.Request) Status {
 		return p.invalid(noreply, protocol.BadFormat)
 	}
 	*r = protocol.Request{Op: protocol.OpDelete, Key: w.at[1], Noreply: noreply}
-	return Complete
+	return protocol.Complete
 }
 
 // flushAll parses "flush_all [delay] [noreply]".
-func (p *Parser) flushAll(w *words, r *protocol.Request) Status {
+func (p *Parser) flushAll(w *words, r *protocol.Request) protocol.Status {
 	if !w.between(1, 3) {
 		return p.invalid(false, protocol.Error)
 	}
 	*r = protocol.Request{Op: protocol.OpFlushAll, Noreply: w.noreply()}
 	if w.n == 1 || w.n == 2 && r.Noreply {
-		return Complete
+		return protocol.Complete
 	}
 	if r.Exptime, r.HasExp = parseInt(w.at[1]); !r.HasExp {
 		return p.invalid(r.Noreply, protocol.BadExptime)
 	}
-	return Complete
+	return protocol.Complete
 }
 
 // setting parses "name number [noreply]".
-func (p *Parser) setting(op protocol.Op, refusal string, w *words, r *protocol.Request) Status {
+func (p *Parser) setting(op protocol.Op, refusal string, w *words, r *protocol.Request) protocol.Status {
 	if !w.between(2, 3) {
 		return p.invalid(false, protocol.Error)
 	}
@@ -226,5 +226,5 @@ func (p *Parser) setting(op protocol.Op, refusal string, w *words, r *protocol.R
 		return p.invalid(w.noreply(), refusal)
 	}
 	*r = protocol.Request{Op: op, Delta: uint64(uint32(number)), Noreply: w.noreply()}
-	return Complete
+	return protocol.Complete
 }

@@ -65,7 +65,7 @@ func longRetrieval(in []byte) bool {
 
 // retrieval parses a line that is there as a whole; args is what follows the
 // command's name.
-func (p *Parser) retrieval(op protocol.Op, args []byte, n int, r *protocol.Request) (int, Status) {
+func (p *Parser) retrieval(op protocol.Op, args []byte, n int, r *protocol.Request) (int, protocol.Status) {
 	var exptime int64
 	first, rest := NextKey(args)
 	if first == nil {
@@ -82,12 +82,12 @@ func (p *Parser) retrieval(op protocol.Op, args []byte, n int, r *protocol.Reque
 		return n, p.invalid(false, protocol.BadFormat)
 	}
 	*r = protocol.Request{Op: op, Args: args, Exptime: exptime}
-	return n, Complete
+	return n, protocol.Complete
 }
 
 // beginLong starts on a retrieval of more than MaxLine bytes. What precedes
 // its keys is surely within in.
-func (p *Parser) beginLong(in []byte, r *protocol.Request) (int, Status) {
+func (p *Parser) beginLong(in []byte, r *protocol.Request) (int, protocol.Status) {
 	p.scanned = 0
 	name, rest := NextKey(in)
 	op := retrievalOp(name)
@@ -110,14 +110,14 @@ func (p *Parser) beginLong(in []byte, r *protocol.Request) (int, Status) {
 // piece takes as many whole keys of a long retrieval as are there. A key that
 // is too long ends the command, but only when those before it were given out:
 // otherwise the replies would depend on how the bytes were split.
-func (p *Parser) piece(in []byte, r *protocol.Request) (int, Status) {
+func (p *Parser) piece(in []byte, r *protocol.Request) (int, protocol.Status) {
 	end := bytes.IndexByte(in, '\n')
-	n, args, st := end+1, in[:max(end, 0)], Complete
+	n, args, st := end+1, in[:max(end, 0)], protocol.Complete
 	if end > 0 && in[end-1] == '\r' {
 		args = in[:end-1]
 	}
 	if end < 0 {
-		n, st = bytes.LastIndexByte(in, ' ')+1, Partial
+		n, st = bytes.LastIndexByte(in, ' ')+1, protocol.Partial
 		args = in[:n]
 		if len(in)-n > protocol.MaxKey+1 { // one more for a '\r'
 			args = in
@@ -127,18 +127,18 @@ func (p *Parser) piece(in []byte, r *protocol.Request) (int, Status) {
 		p.long, p.skipLine = 0, true
 		return bad, p.invalid(false, protocol.BadFormat)
 	} else if bad > 0 {
-		n, args, st = bad, args[:bad], Partial
+		n, args, st = bad, args[:bad], protocol.Partial
 	}
 	switch {
 	case n == 0:
-		return 0, Incomplete
-	case st == Complete:
+		return 0, protocol.Incomplete
+	case st == protocol.Complete:
 		*r = protocol.Request{Op: p.long, Args: args, Exptime: p.longExp}
 		p.long = 0
-		return n, Complete
+		return n, protocol.Complete
 	}
 	*r = protocol.Request{Op: p.long, Args: args, Exptime: p.longExp}
-	return n, Partial
+	return n, protocol.Partial
 }
 
 func onlySpaces(b []byte) bool {

@@ -29,18 +29,6 @@ const (
 	maxIndent = 100
 )
 
-// Status is what Next found.
-type Status uint8
-
-// What Next found.
-const (
-	Incomplete Status = iota // more bytes are needed, see Parser.Need
-	Complete                 // a whole request
-	Partial                  // some keys of a retrieval; the next call goes on with it
-	Invalid                  // a refused request; Parser.Reply is the answer
-	Close                    // bytes after which no answer makes sense
-)
-
 // Parser holds what must be remembered of a connection between its bytes. The
 // zero Parser takes no values; set MaxValue.
 type Parser struct {
@@ -63,7 +51,7 @@ type Parser struct {
 // Next parses the first request of in into r and returns how many bytes of in
 // are done with. The slices of r point into in. Except for Incomplete and
 // Close there may be more requests behind.
-func (p *Parser) Next(in []byte, r *protocol.Request) (int, Status) {
+func (p *Parser) Next(in []byte, r *protocol.Request) (int, protocol.Status) {
 	if p.swallow > 0 || p.skipLine {
 		skipped := p.skip(in)
 		n, st := p.next(in[skipped:], r)
@@ -87,10 +75,10 @@ func (p *Parser) skip(in []byte) int {
 	return n
 }
 
-func (p *Parser) next(in []byte, r *protocol.Request) (int, Status) {
+func (p *Parser) next(in []byte, r *protocol.Request) (int, protocol.Status) {
 	p.Need = 0
 	if len(in) == 0 {
-		return 0, Incomplete
+		return 0, protocol.Incomplete
 	}
 	if p.long != 0 {
 		return p.piece(in, r)
@@ -103,7 +91,7 @@ func (p *Parser) next(in []byte, r *protocol.Request) (int, Status) {
 	p.scanned = 0
 	if end > maxCommandLine {
 		if !longRetrieval(in) {
-			return 0, Close
+			return 0, protocol.Close
 		}
 		if end > MaxLine {
 			return p.beginLong(in, r)
@@ -120,24 +108,24 @@ func (p *Parser) next(in []byte, r *protocol.Request) (int, Status) {
 }
 
 // unfinished decides about a line of which the end is not there yet.
-func (p *Parser) unfinished(in []byte, r *protocol.Request) (int, Status) {
+func (p *Parser) unfinished(in []byte, r *protocol.Request) (int, protocol.Status) {
 	p.scanned = len(in)
 	if len(in) <= maxCommandLine {
-		return 0, Incomplete
+		return 0, protocol.Incomplete
 	}
 	if !longRetrieval(in) {
-		return 0, Close
+		return 0, protocol.Close
 	}
 	if len(in) > MaxLine {
 		return p.beginLong(in, r)
 	}
-	return 0, Incomplete
+	return 0, protocol.Incomplete
 }
 
-func (p *Parser) invalid(noreply bool, reply string) Status {
+func (p *Parser) invalid(noreply bool, reply string) protocol.Status {
 	if noreply {
 		reply = ""
 	}
 	p.Reply = reply
-	return Invalid
+	return protocol.Invalid
 }

@@ -44,7 +44,7 @@ func (d *reader) feed(b []byte) {
 			d.t.Fatalf("consumed %d of %d bytes", n, len(d.in))
 		}
 		switch status {
-		case text.Incomplete:
+		case protocol.Incomplete:
 			if n > 0 || len(d.in) < 4096 { // elsewhere: nothing may point at the old place
 				d.in = append([]byte(nil), d.in[n:]...)
 			}
@@ -52,10 +52,10 @@ func (d *reader) feed(b []byte) {
 				d.t.Fatalf("needs %d bytes and has %d", d.parser.Need, len(d.in))
 			}
 			return
-		case text.Invalid:
+		case protocol.Invalid:
 			d.say("! %q", d.parser.Reply)
 			d.midway = false
-		case text.Close:
+		case protocol.Close:
 			d.say("close")
 			d.closed = true
 		default:
@@ -72,7 +72,7 @@ func (d *reader) say(format string, args ...any) {
 	fmt.Fprintf(&d.log, format+"\n", args...)
 }
 
-func (d *reader) request(r *protocol.Request, status text.Status) {
+func (d *reader) request(r *protocol.Request, status protocol.Status) {
 	switch {
 	case r.Op.Retrieval():
 		d.keys(r, status)
@@ -85,7 +85,7 @@ func (d *reader) request(r *protocol.Request, status text.Status) {
 	}
 }
 
-func (d *reader) keys(r *protocol.Request, status text.Status) {
+func (d *reader) keys(r *protocol.Request, status protocol.Status) {
 	if !d.midway {
 		fmt.Fprintf(&d.log, "%s %d", opNames[r.Op], r.Exptime)
 	}
@@ -95,7 +95,7 @@ func (d *reader) keys(r *protocol.Request, status text.Status) {
 		}
 		fmt.Fprintf(&d.log, " %q", key)
 	}
-	if d.midway = status == text.Partial; !d.midway {
+	if d.midway = status == protocol.Partial; !d.midway {
 		d.log.WriteByte('\n')
 	}
 }
@@ -408,7 +408,7 @@ func TestNoAllocations(t *testing.T) {
 	got := testing.AllocsPerRun(100, func() {
 		for rest := in; len(rest) > 0; {
 			n, status := p.Next(rest, &r)
-			if status == text.Incomplete {
+			if status == protocol.Incomplete {
 				t.Fatal("incomplete")
 			}
 			rest = rest[n:]

@@ -1,0 +1,65 @@
+package execute
+
+import (
+	"sync"
+
+	"github.com/hearthcache/hearth"
+	"github.com/hearthcache/hearth/protocol"
+	"github.com/hearthcache/hearth/protocol/server"
+)
+
+var verbOf = [protocol.Ops]hearth.Verb{
+	protocol.OpSet: hearth.Set, protocol.OpAdd: hearth.Add, protocol.OpReplace: hearth.Replace,
+	protocol.OpAppend: hearth.Append, protocol.OpPrepend: hearth.Prepend, protocol.OpCAS: hearth.CompareAndSwap,
+	protocol.OpIncr: hearth.Incr, protocol.OpDecr: hearth.Decr,
+	protocol.OpTouch: hearth.Touch, protocol.OpDelete: hearth.Delete,
+}
+
+// change is a change of one key that may have to wait for flash or for room.
+type change struct {
+	hearth.Change
+	r *protocol.Request // the connection's, which holds it until the change is done
+}
+
+var changes = sync.Pool{New: func() any { return new(change) }}
+
+func (h *Handler) change(c *server.Conn, r *protocol.Request, verb hearth.Verb, dst []byte) ([]byte, server.Pending) {
+	p := changes.Get().(*change)
+	p.r = r
+	p.Verb, p.Key, p.Value, p.Flags = verb, r.Key, r.Value, r.Flags
+	p.Exptime, p.Expect, p.Delta = h.exptime(r.Exptime), r.CAS, r.Delta
+	if h.opt.NoCAS {
+		p.Expect = 0 // which no item has
+	}
+	if r.TooLarge {
+		return p.reply(p.Refuse(h.cache), dst), nil
+	}
+	if st := p.Start(h.cache, c, 0); st != hearth.Pending {
+		return p.reply(st, dst), nil
+	}
+	return dst, p
+}
+
+// Step appends the reply once the change is done.
+func (p *change) Step(dst []byte) ([]byte, bool) {
+	st := p.Change.Step()
+	if st == hearth.Pending {
+		return dst, false
+	}
+	return p.reply(st, dst), true
+}
+
+func (p *change) reply(st hearth.Status, dst []byte) []byte {
+	res := protocol.Result{Outcome: outcomeOf[st], Number: p.Number}
+	res.Item.CAS = p.CAS
+	dst = protocol.AppendResult(dst, p.r, &res)
+	p.r, p.Key, p.Value = nil, nil, nil
+	changes.Put(p)
+	return dst
+}
+
+var outcomeOf = [...]protocol.Outcome{
+	hearth.Stored: protocol.Stored, hearth.NotStored: protocol.NotStored, hearth.Exists: protocol.Exists,
+	hearth.NotFound: protocol.NotFound, hearth.Touched: protocol.Touched, hearth.Deleted: protocol.Deleted,
+	hearth.NotNumeric: protocol.NonNumeric, hearth.TooLarge: protocol.TooLarge, hearth.NoRoom: protocol.NoMemory,
+}
