@@ -53,6 +53,7 @@ type Cache struct {
 	recovered    int64     // items that came back
 	progressFrom time.Time // of the recovery; of Open alone
 	progressAt   time.Time // the last line of progress; of Open and Close alone
+	unwarmed     []uint64  // of the list of hot values, what warmLoop has not come to; of Close, once that has ended
 
 	now     atomic.Uint32 // coarse clock, Unix seconds
 	cas     atomic.Uint64 // the last CAS given out
@@ -105,6 +106,10 @@ func Open(dir string, opts Options) (*Cache, error) {
 	c.loops.Add(2)
 	go c.clockLoop()
 	go c.demoteLoop()
+	if c.hot {
+		c.loops.Add(1)
+		go c.warmLoop()
+	}
 	return c, nil
 }
 

@@ -29,6 +29,7 @@ type demoter struct {
 	spare    []*shipment
 	failures int       // buffers that flash did not take
 	until    time.Time // of a demoter that empties RAM at the end: when it gives up
+	hot      *hotList  // of such a one: what to warm after the restart
 }
 
 // move is a record that was copied into a write buffer.
@@ -157,6 +158,9 @@ func (d *demoter) demote(v *memtier.Victim) {
 		return
 	}
 	d.moves = append(d.moves, move{hash: v.Hash(), from: v.Loc(), cas: it.CAS, to: to})
+	if d.hot != nil && it.Accessed {
+		d.hot.add(v.Hash())
+	}
 }
 
 // reserve makes space for v's record in the write buffer; nil if it cannot go

@@ -32,7 +32,7 @@
 // # Goroutines and locks
 //
 // A Cache has two goroutines, clockLoop and demoteLoop, beside those of the IO
-// queue. Locks are leaves: a shard's lock in memtier, which may take the segment
+// queue, and for a while after Open warmLoop. Locks are leaves: a shard's lock in memtier, which may take the segment
 // list's; the page table's in flashtier; the queue's; room.mu. None is held
 // across a submit, a wait or a call into another package, but for a shard's
 // lock across the copy of a value.

@@ -194,9 +194,8 @@ func (l *Lookup) arrive(rec *flashtier.Record) landing {
 		l.meta.Exptime = l.exptime
 	}
 	if l.c.hot && header.Accessed && l.c.hotGain.offers() {
-		it := memtier.Item{Flags: rec.Flags, CAS: rec.CAS}
 		l.c.count.promoted.Add(1)
-		l.c.mem.HotPut(l.hash, l.key, l.loc, l.read.Version(), it, rec.Value)
+		l.c.mem.HotPut(l.hash, l.key, l.loc, l.read.Version(), copyOf(rec), rec.Value)
 	}
 	return landed
 }

@@ -79,6 +79,7 @@ func (c *Cache) demoteAll() error {
 	begun := time.Now()
 	d := c.newDemoter()
 	d.until = begun.Add(c.opts.ShutdownTimeout)
+	d.hot = &hotList{copies: c.mem.HotHashes(flashtier.MostHot), rest: c.unwarmed}
 	before := c.mem.Stats()
 	// The segment that was being written can only be sealed while another is
 	// free, so that is tried until nothing is left.
@@ -89,6 +90,7 @@ func (c *Cache) demoteAll() error {
 		}
 	}
 	d.drain()
+	c.leaveHot(d.hot)
 	after := c.mem.Stats()
 	err := errors.Join(c.flash.CommitAll(), c.flash.MarkClean())
 	c.opts.Logger.Info("moved values to flash", "items", after.FlashItems-before.FlashItems,

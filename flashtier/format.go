@@ -10,6 +10,7 @@
 //	DIR/pages/    the page files
 //	DIR/catalog/  what of them exists, a pebble store; see catalogformat.go
 //	DIR/journal   what has changed since, a mapped ring; see journal.go
+//	DIR/hot       what had a copy in RAM at the last graceful stop; see hotlist.go
 //	DIR/aside/    what could not be trusted, until its room is needed
 //
 // A record comes into being, for a restart, in this order: its bytes are written

@@ -22,8 +22,8 @@ type arena struct {
 
 type block struct {
 	next uint32 // 0 at the end of a chain
-	// gen counts how often a chain that begins here was freed. It changes only
-	// under the chain's lock of hot.
+	// gen counts how often a chain that begins here was taken into use or freed:
+	// it is odd while there is one. It changes only under the chain's lock of hot.
 	gen  uint32
 	data [blockData]byte
 }
@@ -61,6 +61,10 @@ func (a *arena) close() { _ = release(a.base, a.size) }
 func (a *arena) block(i uint32) *block {
 	return (*block)(unsafe.Add(a.base, uintptr(i)*blockBytes))
 }
+
+// begins tells whether a copy that is in use begins here. The block's lock is
+// held.
+func (b *block) begins() bool { return b.gen%2 == 1 }
 
 func (b *block) head() *copyHead { return (*copyHead)(unsafe.Pointer(&b.data)) }
 
@@ -104,6 +108,17 @@ func (a *arena) read(b *block, key []byte, loc Loc, version uint32, dst []byte) 
 		n -= len(part)
 	}
 	return dst, Item{Flags: h.flags, CAS: h.cas, Loc: loc, Class: h.class, ValueLen: int(h.valLen)}, true
+}
+
+// appendKey appends the key of the chain at b, whose lock is held.
+func (a *arena) appendKey(b *block, dst []byte) []byte {
+	c := cursor{arena: a, rest: b.data[copyHeadBytes:], next: b.next}
+	for n := int(b.head().keyLen); n > 0; {
+		part := c.part(n)
+		dst = append(dst, part...)
+		n -= len(part)
+	}
+	return dst
 }
 
 // cursor walks the data of a chain.
@@ -169,6 +184,13 @@ func (a *arena) give(first uint32) {
 	a.free = first
 	a.left += costOf(n)
 	a.taken -= costOf(n)
+}
+
+// end is the block from which on none was ever used.
+func (a *arena) end() uint32 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.fresh
 }
 
 func (a *arena) used() int64 {

@@ -19,9 +19,10 @@ import (
 type hot struct {
 	cache *ristretto.Cache[uint64, uint64]
 	arena *arena
+	most  int64 // what copies may cost before some have to go, bytes
 	// locks are striped by a chain's first block. Whoever copies out of a chain
-	// holds its lock, and so does whoever frees it while changing its
-	// generation: nothing is ever copied out of a block in new hands.
+	// holds its lock, and so does whoever takes it into use or frees it while
+	// changing its generation: nothing is ever copied out of a block in new hands.
 	locks [64]struct {
 		sync.Mutex
 		_ [56]byte
@@ -49,10 +50,10 @@ func newHot(bytes int64) (*hot, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &hot{arena: a}
+	h := &hot{arena: a, most: room - room/8}
 	h.cache, err = ristretto.NewCache(&ristretto.Config[uint64, uint64]{
 		NumCounters:        10 * max(bytes/1024, 100),
-		MaxCost:            room - room/8,
+		MaxCost:            h.most,
 		BufferItems:        64,
 		IgnoreInternalCost: true,
 		OnExit:             h.free,
@@ -70,6 +71,17 @@ func (h *hot) close() {
 
 // A handle is a chain's first block and the generation that it had.
 func makeHandle(first, gen uint32) uint64 { return uint64(gen)<<32 | uint64(first) }
+
+// take takes a copy, of which a chain has all the bytes, into use.
+func (h *hot) take(first uint32) (handle uint64) {
+	mu := &h.locks[first%uint32(len(h.locks))]
+	mu.Lock()
+	defer mu.Unlock()
+	h.items.Add(1)
+	b := h.arena.block(first)
+	b.gen++
+	return makeHandle(first, b.gen)
+}
 
 // free takes a copy out of use. A handle that is 0, or was freed before, is
 // none: ristretto may say so more than once.
@@ -128,8 +140,7 @@ func (t *Tier) HotPut(h uint64, key []byte, loc Loc, version uint32, it Item, va
 	if first == 0 {
 		return
 	}
-	t.hot.items.Add(1)
-	handle := makeHandle(first, t.hot.arena.block(first).gen)
+	handle := t.hot.take(first)
 	if !t.hot.cache.Set(h, handle, cost) {
 		t.hot.free(handle)
 		t.hot.skip.Store(hotPause)

@@ -108,8 +108,7 @@ func TestHotOldHandle(t *testing.T) {
 	key, value := []byte("key"), make([]byte, 1000)
 	put := func() uint64 {
 		first, _ := h.arena.store(key, FlashLoc(1), 2, Item{}, value)
-		h.items.Add(1)
-		return makeHandle(first, h.arena.block(first).gen)
+		return h.take(first)
 	}
 	old := put()
 	if out, _, ok := h.read(old, key, FlashLoc(1), 2, nil); !ok || len(out) != 1000 {
