@@ -94,6 +94,7 @@ type Conn struct {
 
 	hungry   bool // the parser needs more than in holds
 	readable bool // a read may give something
+	quit     bool // the client said so
 	peerDone bool // the peer has shut down its side: read until the end is seen
 	draining bool // treat the end of what is there as the end of the input
 	eof      bool // nothing more will come
@@ -102,11 +103,15 @@ type Conn struct {
 	failed   bool // close now
 	fresh    bool // no byte seen yet
 
-	slot     socket
-	queued   bool   // on the loop's ready list
-	gone     bool   // closed, but Pendings are left
-	spare    bool   // on the loop's free list
-	lastTick uint32 // of the loop when bytes last moved
+	slot   socket
+	end    endpoint // set while nobody else sees the connection
+	queued bool     // on the loop's ready list
+	gone   bool     // closed, but Pendings are left
+	spare  bool     // on the loop's free list
+
+	// What Conns reads, written by the loop:
+	state    atomic.Uint32 // a ConnState
+	lastTick atomic.Uint32 // of the loop when bytes last moved
 
 	hasNotice  atomic.Bool
 	nextNotice *Conn
@@ -132,7 +137,8 @@ func (c *Conn) reset() {
 	c.phase, c.length, c.parsed, c.sent, c.window = parsing, 0, 0, 0, ringSize
 	c.hungry, c.readable, c.fresh = true, true, true
 	c.peerDone, c.draining, c.eof, c.blocked = false, false, false, false
-	c.closing, c.failed, c.gone, c.spare = false, false, false, false
+	c.closing, c.failed, c.gone, c.spare, c.quit = false, false, false, false, false
+	c.state.Store(uint32(ConnRead))
 }
 
 // serve takes the connection as far as it can go without waiting.
@@ -302,7 +308,7 @@ func (c *Conn) do() bool {
 		return false
 	}
 	if c.req.Op == protocol.OpQuit {
-		c.closing = true
+		c.closing, c.quit = true, true
 		c.consume()
 		return false
 	}

@@ -50,6 +50,7 @@ func (c *Conn) move(size int) {
 
 // settle gives back the buffers that are not needed for waiting.
 func (c *Conn) settle() {
+	c.show()
 	// Handlers may have let out and tail grow.
 	if held := cap(c.in) + cap(c.out) + cap(c.tail); held != c.lent {
 		c.pool.total.Add(int64(held - c.lent))

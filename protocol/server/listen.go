@@ -24,6 +24,8 @@ const acceptPause = 10 * time.Millisecond
 type listener struct {
 	file *os.File
 	raw  syscall.RawConn
+	fd   int
+	addr net.Addr
 	path string // of a Unix socket, to be unlinked
 }
 
@@ -77,16 +79,23 @@ func (s *Server) ListenUnix(path string, mode fs.FileMode) (net.Addr, error) {
 	return l.Addr(), nil
 }
 
+// fileListener is a net.Listener that is a descriptor.
+type fileListener interface {
+	net.Listener
+	File() (*os.File, error)
+}
+
 // start takes over a copy of l's descriptor and accepts from it.
-func (s *Server) start(l interface{ File() (*os.File, error) }, path string, set func(fd int) error) error {
+func (s *Server) start(l fileListener, path string, set func(fd int) error) error {
 	file, err := l.File()
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
-	ln := &listener{file: file, path: path}
+	ln := &listener{file: file, addr: l.Addr(), path: path}
 	if ln.raw, err = file.SyscallConn(); err == nil {
 		var failed error
 		err = ln.raw.Control(func(fd uintptr) {
+			ln.fd = int(fd)
 			failed = errors.Join(set(int(fd)), unix.Listen(int(fd), s.opt.Backlog))
 		})
 		err = errors.Join(err, failed)
@@ -121,16 +130,17 @@ func (s *Server) add(ln *listener) error {
 func (s *Server) acceptFrom(ln *listener) {
 	for {
 		var fd int
+		var from unix.Sockaddr
 		var failed error
 		err := ln.raw.Read(func(lfd uintptr) bool {
-			fd, _, failed = unix.Accept4(int(lfd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+			fd, from, failed = unix.Accept4(int(lfd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 			return failed != unix.EAGAIN
 		})
 		switch {
 		case err != nil:
 			return
 		case failed == nil:
-			s.admit(fd)
+			s.admit(endpoint{fd: fd, remote: remoteAddr(from, ln.addr), listen: ln.addr})
 		case failed == unix.EINTR || failed == unix.ECONNABORTED:
 		default:
 			s.acceptErrors.Add(1)
@@ -140,17 +150,17 @@ func (s *Server) acceptFrom(ln *listener) {
 }
 
 // admit gives a new connection to a loop, or turns it away.
-func (s *Server) admit(fd int) {
+func (s *Server) admit(e endpoint) {
 	if s.curr.Add(1) > int64(s.opt.MaxConns) {
 		s.curr.Add(-1)
 		s.rejected.Add(1)
-		unix.Write(fd, []byte(tooMany))
-		unix.Close(fd)
+		unix.Write(e.fd, []byte(tooMany))
+		unix.Close(e.fd)
 		return
 	}
 	s.total.Add(1)
 	l := s.loops[s.next.Add(1)%uint64(len(s.loops))]
-	l.post(func() { l.open(fd) })
+	l.post(func() { l.open(e) })
 }
 
 func (s *Server) stopAccepting() {

@@ -33,12 +33,15 @@ type loop struct {
 
 	epoll   int
 	event   int // eventfd, armed by edge: it need not be read
-	timer   int // timerfd of the idle sweep, or -1
-	maxIdle uint32
-	ticks   uint32
+	timer   int // timerfd of the sweep
+	tick    time.Duration
+	maxIdle uint32        // ticks; 0 is any number
+	ticks   atomic.Uint32 // written by the loop
+
+	connsMu sync.Mutex // guards changes of conns, and of what is in end of those in it
+	conns   []*Conn    // by descriptor
 
 	events   [eventBatch]unix.EpollEvent
-	conns    []*Conn // by descriptor
 	live     int     // connections, and Pendings' remains of gone ones
 	ready    []*Conn // to be served, in order
 	serving  []*Conn // the ready list of this round
@@ -70,21 +73,21 @@ func newLoop(s *Server, index int) (l *loop, err error) {
 	if err = l.watch(l.event, unix.EPOLLIN|unix.EPOLLET); err != nil {
 		return nil, err
 	}
-	if s.opt.IdleTimeout > 0 {
-		err = l.startTimer(s.opt.IdleTimeout)
-	}
-	return l, err
+	return l, l.startTimer(s.opt.IdleTimeout)
 }
 
 // startTimer has the loop sweep four times per idle timeout, or once a second
 // if that is more often.
 func (l *loop) startTimer(idle time.Duration) (err error) {
-	every := min(max(idle/4, 10*time.Millisecond), time.Second)
-	l.maxIdle = uint32((idle + every - 1) / every)
+	l.tick = time.Second
+	if idle > 0 {
+		l.tick = min(max(idle/4, 10*time.Millisecond), time.Second)
+		l.maxIdle = uint32((idle + l.tick - 1) / l.tick)
+	}
 	if l.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
 		return fmt.Errorf("timerfd: %w", err)
 	}
-	at := unix.NsecToTimespec(int64(every))
+	at := unix.NsecToTimespec(int64(l.tick))
 	if err = unix.TimerfdSettime(l.timer, 0, &unix.ItimerSpec{Interval: at, Value: at}, nil); err != nil {
 		return fmt.Errorf("timerfd: %w", err)
 	}
@@ -167,7 +170,9 @@ func (l *loop) take(n int) {
 		if ev.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 			c.blocked = false
 		}
-		c.lastTick = l.ticks
+		if now := l.ticks.Load(); c.lastTick.Load() != now {
+			c.lastTick.Store(now)
+		}
 		l.enqueue(c)
 	}
 }
@@ -195,23 +200,29 @@ func (l *loop) serveReady() {
 			l.count.yields.Add(1)
 			l.enqueue(c)
 		case ended:
-			l.close(c)
+			l.close(c, c.reason())
 		}
 	}
 }
 
 // open takes in an accepted connection.
-func (l *loop) open(fd int) {
+func (l *loop) open(e endpoint) {
 	c := l.newConn()
-	c.slot.fd = fd
-	c.lastTick = l.ticks
-	for fd >= len(l.conns) {
+	c.slot.fd = e.fd
+	c.lastTick.Store(l.ticks.Load())
+	l.connsMu.Lock()
+	for e.fd >= len(l.conns) {
 		l.conns = append(l.conns, nil)
 	}
-	l.conns[fd] = c
+	c.end = e
+	l.conns[e.fd] = c
+	l.connsMu.Unlock()
 	l.live++
-	if l.watch(fd, watched) != nil {
-		l.close(c)
+	if f := l.server.opt.Opened; f != nil {
+		f(c)
+	}
+	if l.watch(e.fd, watched) != nil {
+		l.close(c, CloseError)
 	}
 }
 
@@ -230,8 +241,13 @@ func (l *loop) newConn() *Conn {
 }
 
 // close closes the descriptor. The Conn lives on until nothing is pending.
-func (l *loop) close(c *Conn) {
+func (l *loop) close(c *Conn, why CloseReason) {
+	if f := l.server.opt.Closed; f != nil {
+		f(c, why)
+	}
+	l.connsMu.Lock()
 	l.conns[c.slot.fd] = nil
+	l.connsMu.Unlock()
 	unix.Close(c.slot.fd)
 	l.server.curr.Add(-1)
 	c.gone = true
@@ -253,11 +269,14 @@ func (l *loop) reap(c *Conn) {
 func (l *loop) sweep() {
 	var drained [8]byte
 	unix.Read(l.timer, drained[:])
-	l.ticks++
+	now := l.ticks.Add(1)
+	if l.maxIdle == 0 {
+		return
+	}
 	for _, c := range l.conns {
-		if c != nil && c.ring.n == 0 && l.ticks-c.lastTick > l.maxIdle {
+		if c != nil && c.ring.n == 0 && now-c.lastTick.Load() > l.maxIdle {
 			l.count.kicks.Add(1)
-			l.close(c)
+			l.close(c, CloseIdle)
 		}
 	}
 }
@@ -277,7 +296,7 @@ func (l *loop) drain() {
 func (l *loop) abandonAll() {
 	for _, c := range l.conns {
 		if c != nil {
-			l.close(c)
+			l.close(c, CloseShutdown)
 		}
 	}
 }

@@ -32,6 +32,11 @@ type Options struct {
 	Requests    int           // requests of one connection before the others' turn; default 20
 	Backlog     int           // connections waiting to be accepted, per listener; default 1024
 	IdleTimeout time.Duration // silence after which a connection is closed; default never
+
+	// Opened and Closed, if set, are told of each connection that is served,
+	// on its event loop: they must not block, and not keep the Conn.
+	Opened func(*Conn)
+	Closed func(*Conn, CloseReason)
 }
 
 func (o Options) withDefaults() Options {
