@@ -88,6 +88,7 @@ type Conn struct {
 	ring   ring
 	window int    // how many Pendings may be in flight
 	alone  bool   // what is pending changes an item: nothing may overtake it
+	more   bool   // a stream has given a piece and may give another
 	tail   []byte // replies behind a Pending
 	moved  int    // bytes of tail that are in out
 	lent   int    // bytes of all three buffers, as the pool knows them
@@ -171,7 +172,7 @@ func (c *Conn) ready() bool {
 	case c.phase == held:
 		return c.ring.n == 0
 	case c.phase == doing:
-		return false
+		return c.more
 	case c.phase != parsing:
 		return c.room()
 	case c.hungry:
@@ -321,6 +322,7 @@ func (c *Conn) do() bool {
 	c.out = dst
 	if p != nil {
 		c.push(p, c.req.Noreply)
+		_, c.ring.newest().stream = p.(Stream)
 		c.phase = doing
 		return false
 	}

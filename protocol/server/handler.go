@@ -36,3 +36,16 @@ type Pending interface {
 	// complete it appends it to dst, frees itself and reports true.
 	Step(dst []byte) ([]byte, bool)
 }
+
+// Stream is a Pending of Do whose answer comes in pieces and may be of any length.
+// What Step appends goes to the client though it is not done; the server calls
+// Step again once the client has taken that, and if it appended nothing then after
+// the next Notify. So a slow client has no more than a piece of its answer in the
+// server: some ten kilobytes are a good one.
+type Stream interface {
+	Pending
+	// Ended tells that the client has ended its side, or that the server is
+	// being shut down: an answer without an end is to come to one. Gone says that
+	// nobody will read any more; the next Step should be the last.
+	Ended(gone bool)
+}

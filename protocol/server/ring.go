@@ -18,6 +18,8 @@ type entries [ringSize]entry
 type entry struct {
 	pending Pending
 	drop    bool // its answer is not wanted: noreply
+	stream  bool // it is a Stream
+	ended   bool // it has been told that the client has ended its side
 	after   int  // bytes of tail that follow the answer
 }
 
@@ -67,21 +69,27 @@ func (c *Conn) say(reply string) { c.put(append(c.sink(), reply...)) }
 
 // finish moves the answers that have come to the output, in order.
 func (c *Conn) finish() {
+	c.more = false
 	for c.ring.n > 0 {
 		e := c.ring.oldest()
+		if e.stream && c.holds(e) {
+			return
+		}
 		if c.out == nil {
 			c.out = c.lend(0)
 		}
 		before := len(c.out)
 		out, done := e.pending.Step(c.out)
 		if !done {
-			c.out = out[:before]
+			c.keep(out, before, e)
 			return
 		}
 		if e.drop {
 			out = out[:before]
 		}
-		c.narrow(len(out) - before)
+		if !e.stream {
+			c.narrow(len(out) - before)
+		}
 		c.out = append(out, c.tail[c.moved:c.moved+e.after]...)
 		c.moved += e.after
 		c.ring.pop()
@@ -90,6 +98,27 @@ func (c *Conn) finish() {
 	if c.phase == doing {
 		c.consume()
 	}
+}
+
+// holds tells whether a stream has to wait until the client takes what there is.
+// One that is told of the client's end may have a last word.
+func (c *Conn) holds(e *entry) bool {
+	if !e.ended && (c.peerDone || c.draining) {
+		e.ended = true
+		e.pending.(Stream).Ended(false)
+		return false
+	}
+	return c.blocked
+}
+
+// keep keeps what was appended from before on by a Pending that is not done, if it
+// is a piece of a stream.
+func (c *Conn) keep(out []byte, before int, e *entry) {
+	c.more = e.stream && len(out) > before
+	if !c.more || e.drop {
+		out = out[:before]
+	}
+	c.out = out
 }
 
 // narrow lets a connection whose answers are large have fewer of them in
@@ -111,6 +140,9 @@ func (c *Conn) room() bool {
 func (c *Conn) discard() bool {
 	c.sent = 0
 	for c.out = c.out[:0]; c.ring.n > 0; c.ring.pop() {
+		if e := c.ring.oldest(); e.stream {
+			e.pending.(Stream).Ended(true)
+		}
 		out, done := c.ring.oldest().pending.Step(c.out)
 		c.out = out[:0]
 		if !done {
