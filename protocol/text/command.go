@@ -85,16 +85,49 @@ func (p *Parser) plain(name, args, line []byte, n int, r *protocol.Request) (int
 		op = protocol.OpStats
 	case "quit":
 		op = protocol.OpQuit
+	case "watch":
+		op = protocol.OpWatch
+	default:
+		return p.admin(name, args, line, n, r)
+	}
+	*r = protocol.Request{Op: op, Args: args}
+	return n, protocol.Complete
+}
+
+// admin parses the commands that take any words and may end in noreply.
+func (p *Parser) admin(name, args, line []byte, n int, r *protocol.Request) (int, protocol.Status) {
+	var op protocol.Op
+	switch string(name) {
 	case "shutdown":
 		op = protocol.OpShutdown
+	case "lru_crawler":
+		op = protocol.OpLRUCrawler
+	case "lru":
+		op = protocol.OpLRU
+	case "slabs":
+		op = protocol.OpSlabs
+	case "extstore":
+		op = protocol.OpExtstore
 	default:
 		if isHTTP(line) {
 			return n, protocol.Close
 		}
 		return n, p.invalid(false, protocol.Error)
 	}
-	*r = protocol.Request{Op: op, Args: args}
+	args, noreply := cutNoreply(args)
+	*r = protocol.Request{Op: op, Args: args, Noreply: noreply}
 	return n, protocol.Complete
+}
+
+// cutNoreply takes the last word off args if it is noreply.
+func cutNoreply(args []byte) ([]byte, bool) {
+	const word = "noreply"
+	rest := bytes.TrimRight(args, " ")
+	start := len(rest) - len(word)
+	if start < 0 || string(rest[start:]) != word || start > 0 && rest[start-1] != ' ' {
+		return args, false
+	}
+	return rest[:start], true
 }
 
 // isHTTP recognises a browser, or a page that makes one talk to us: it gets no

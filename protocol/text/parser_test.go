@@ -22,6 +22,8 @@ var opNames = map[protocol.Op]string{
 	protocol.OpDelete: "delete", protocol.OpFlushAll: "flush_all", protocol.OpVersion: "version",
 	protocol.OpVerbosity: "verbosity", protocol.OpStats: "stats", protocol.OpQuit: "quit",
 	protocol.OpShutdown: "shutdown", protocol.OpCacheMemlimit: "cache_memlimit",
+	protocol.OpLRUCrawler: "lru_crawler", protocol.OpLRU: "lru", protocol.OpSlabs: "slabs",
+	protocol.OpWatch: "watch", protocol.OpExtstore: "extstore",
 }
 
 // reader feeds a Parser as a connection does and writes down what it finds.
@@ -259,6 +261,12 @@ var lines = []struct{ in, want string }{
 	{"verbosity\r\nverbosity 0 1 2\r\nverbosity x\r\nverbosity -1\r\nverbosity noreply\r\n", wrong + wrong + bad + bad + silent},
 	{"cache_memlimit 64\r\ncache_memlimit\r\ncache_memlimit x\r\ncache_memlimit x noreply\r\n", "cache_memlimit \"\" \"\" 0 false 64\n" + wrong + wrong + silent},
 	{"version 1 2\r\nquit x\r\nshutdown graceful\r\n", "version \"\" \"1 2\" 0 false 0\nquit \"\" \"x\" 0 false 0\nshutdown \"\" \"graceful\" 0 false 0\n"},
+	{"lru_crawler\r\nlru_crawler metadump all\r\nlru mode flat noreply\r\n",
+		"lru_crawler \"\" \"\" 0 false 0\nlru_crawler \"\" \"metadump all\" 0 false 0\nlru \"\" \"mode flat \" 0 true 0\n"},
+	{"slabs noreply  \r\nslabs xnoreply\r\nextstore noreply 1\r\nshutdown  noreply\r\n",
+		"slabs \"\" \"\" 0 true 0\nslabs \"\" \"xnoreply\" 0 false 0\nextstore \"\" \"noreply 1\" 0 false 0\nshutdown \"\" \" \" 0 true 0\n"},
+	{"watch\r\nwatch fetchers noreply\r\n", "watch \"\" \"\" 0 false 0\nwatch \"\" \"fetchers noreply\" 0 false 0\n"},
+	{"misbehave\r\ndebugtime 5\r\nlru_crawlerx\r\nlr\r\n", strings.Repeat("! \"ERROR\\r\\n\"\n", 4)},
 	{"stats\r\nstats settings\r\nstats noreply\r\n", "stats \"\" \"\" 0 false 0\nstats \"\" \"settings\" 0 false 0\nstats \"\" \"noreply\" 0 false 0\n"},
 
 	{strings.Repeat("a", 2047) + "\r\n", wrong},
