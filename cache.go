@@ -46,7 +46,8 @@ type Cache struct {
 	queue ioq.Queue
 	hot   bool // hot values are kept
 
-	buffers int64 // of Memory, what write and read buffers take
+	memory  atomic.Int64 // Options.Memory, or what SetMemory has made of it
+	buffers int64        // of it, what write and read buffers take
 
 	image        *os.File // what Options.MemoryFile will be, locked; nil without
 	recovery     flashtier.Recovery
@@ -82,6 +83,7 @@ func Open(dir string, opts Options) (*Cache, error) {
 	}
 	c := &Cache{opts: opts, stop: make(chan struct{}), started: opts.Clock()}
 	c.now.Store(uint32(c.started.Unix()))
+	c.memory.Store(opts.Memory)
 	if err := c.openFlash(dir); err != nil {
 		return nil, err
 	}
@@ -243,8 +245,12 @@ func (c *Cache) SetMemory(bytes int64) error {
 		return fmt.Errorf("%w: Memory %d is too small", ErrOptions, bytes)
 	}
 	c.mem.SetLimit(bytes - c.buffers)
+	c.memory.Store(bytes)
 	return nil
 }
+
+// Memory is Options.Memory, or what SetMemory has made of it.
+func (c *Cache) Memory() int64 { return c.memory.Load() }
 
 func (c *Cache) nextCAS() uint64 { return c.cas.Add(1) }
 

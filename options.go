@@ -193,6 +193,22 @@ const smallestTier = 8 << 20
 // buffersTake is the memory of write and read buffers.
 func (o *Options) buffersTake() int64 { return writeBuffers*int64(o.WriteBuffer) + o.readBytes() }
 
+// LeastMemory is a Memory, in bytes, that is enough for the other fields. It is
+// o.Memory if that is.
+func (o Options) LeastMemory() int64 {
+	for {
+		full := o.withDefaults()
+		least := max(full.Memory, minMemory, 2*int64(full.MaxItem))
+		if o.FlashSize > 0 {
+			least = max(least, full.buffersTake()+smallestTier)
+		}
+		if least == full.Memory {
+			return least
+		}
+		o.Memory = least // of which some buffers are a share, but a small one
+	}
+}
+
 // split divides Memory: what the RAM tier gets, hot values included, and how
 // much of that is for those.
 func (o *Options) split() (tier, hot int64) {

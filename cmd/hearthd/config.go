@@ -82,6 +82,8 @@ const (
 	minItem   = 1 << 10
 	maxItem   = 128 * mebibyte
 
+	fewestPages = 4 // of the flash tier
+
 	exitFailure = 1
 	exitUsage   = 64 // EX_USAGE of sysexits.h, as memcached has it
 )
@@ -136,6 +138,10 @@ func (c *Config) settle() error {
 	if err := c.settleFlash(); err != nil {
 		return err
 	}
+	if o := c.cacheOptions(nil); o.LeastMemory() > c.Memory {
+		return fmt.Errorf("-m %d is too little: with -I %d and -o ext_path=%s it must be %d",
+			c.Memory/mebibyte, c.MaxItem, c.FlashDir, (o.LeastMemory()+mebibyte-1)/mebibyte)
+	}
 	if c.Socket != "" {
 		return nil
 	}
@@ -151,8 +157,8 @@ func (c *Config) settleFlash() error {
 		return nil
 	case c.MemoryFile != "":
 		return fmt.Errorf("-e %s and -o ext_path=%s: a graceful stop moves what is in RAM to ext_path, so leave out -e", c.MemoryFile, c.FlashDir)
-	case c.FlashSize < page:
-		return fmt.Errorf("-o ext_path=%s: %d bytes do not hold one page of %d", c.FlashDir, c.FlashSize, page)
+	case c.FlashSize < fewestPages*page:
+		return fmt.Errorf("-o ext_path=%s: %d bytes do not hold %d pages of %d", c.FlashDir, c.FlashSize, fewestPages, page)
 	case c.WriteBuffer > 0 && c.MaxItem > c.WriteBuffer:
 		return fmt.Errorf("-I %d is more than -o ext_wbuf_size=%d", c.MaxItem, c.WriteBuffer/mebibyte)
 	case c.PageSize > 0 && c.WriteBuffer > c.PageSize/2:

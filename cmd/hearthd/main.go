@@ -25,8 +25,9 @@ import (
 // version is what the version command and stats answer.
 const version = "1.6.45-hearth-0.1.0"
 
-// drainTimeout is how long a stop waits for clients to take their replies.
-const drainTimeout = 5 * time.Second
+// leastDrain is how long a stop waits for clients to take their replies, unless
+// -o shutdown_timeout is more.
+const leastDrain = 5 * time.Second
 
 func main() {
 	config, err := parseArgs(os.Args[1:], os.Stderr, os.Getenv)
@@ -94,10 +95,11 @@ func serve(a *admin, stopped context.Context, log *slog.Logger) error {
 	if c.PidFile != "" {
 		defer os.Remove(c.PidFile)
 	}
-	bound, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	drain := max(leastDrain, c.ShutdownTimeout)
+	bound, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
 	if s.Shutdown(bound) != nil {
-		log.Warn("some clients did not take their replies", "waited", drainTimeout)
+		log.Warn("some clients did not take their replies", "waited", drain)
 	}
 	return err
 }

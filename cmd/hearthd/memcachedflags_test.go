@@ -156,6 +156,8 @@ func TestRefusals(t *testing.T) {
 		{"-I x", "-I x", 1},
 		{"-I k", "-I k", 1},
 		{"-I 64m -m 100", "more than half of -m 100", 1},
+		{"-m 14 -o ext_path=/y:64m", "-m 14 is too little: with -I 1048576 and -o ext_path=/y it must be 15", 1},
+		{"-m 100 -I 16m -o ext_path=/y:1g", "-m 100 is too little: with -I 16777216 and -o ext_path=/y it must be 105", 1},
 		{"-f 1", "-f 1: must be a number above 1", 1},
 		{"-n 0", "-n 0", 1},
 		{"-S", "-S: SASL is not supported", 1},

@@ -104,7 +104,7 @@ var options = []setting{
 		set: oneOf(func(c *Config) *string { return &c.IOEngine }, "auto", "pread", "pread+direct", "uring", "uring+direct")},
 	{name: "backpressure_ms", arg: "MS", help: "longest wait of a set for room (default 1000)",
 		set: duration(1, unlimited, time.Millisecond, func(c *Config) *time.Duration { return &c.Backpressure })},
-	{name: "shutdown_timeout", arg: "S", help: "longest time a stop moves values from RAM to flash (default 30)",
+	{name: "shutdown_timeout", arg: "S", help: "longest time a stop moves values from RAM to flash, or to the file of -e, after it has waited for clients as long, or 5 if that is more (default 30)",
 		set: duration(1, 86400, time.Second, func(c *Config) *time.Duration { return &c.ShutdownTimeout })},
 	{name: "journal_sync_ms", arg: "MS", help: "how often the journal is synced, and so what a power loss can take of it (default 1000)",
 		set: duration(1, 3600_000, time.Millisecond, func(c *Config) *time.Duration { return &c.JournalSync })},

@@ -104,6 +104,9 @@ func TestMemoryFile(t *testing.T) {
 	if found := getItems(t, s.dial(t), n); found != n {
 		t.Errorf("%d of %d items are back after SIGTERM", found, n)
 	}
+	if got := s.stats(t, "")["hearth_recovered_items"]; got != fmt.Sprint(n) {
+		t.Errorf("hearth_recovered_items is %q", got)
+	}
 	end(syscall.SIGKILL, -1)
 	s = start()
 	if found := getItems(t, s.dial(t), n); found != 0 {

@@ -115,7 +115,7 @@ func (h *admin) connections() []stat {
 		gauge("read_buf_bytes", s.BufferBytes),
 		counter("bytes_read", s.BytesRead),
 		counter("bytes_written", s.BytesWritten),
-		gauge("limit_maxbytes", h.config.Memory),
+		gauge("limit_maxbytes", h.cache.Memory()),
 		gauge("accepting_conns", 1),
 		counter("listen_disabled_num", 0),
 		counter("time_in_listen_disabled_us", 0),

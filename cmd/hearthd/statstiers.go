@@ -84,6 +84,7 @@ func own(s *hearth.Stats) []stat {
 		counter("hearth_backpressure_us", s.BackpressureUs),
 		counter("hearth_demoted", s.Demoted),
 		counter("hearth_dropped_small", s.DroppedSmall),
+		gauge("hearth_recovered_items", s.Recovered),
 	}
 	if s.Engine == "" {
 		return stats
@@ -96,7 +97,6 @@ func own(s *hearth.Stats) []stat {
 		counter("hearth_flash_write_errors", f.WriteErrors),
 		gauge("hearth_flash_pages_retired", f.PagesRetired),
 		gauge("hearth_flash_device_out", yesNo(f.DeviceOut)),
-		gauge("hearth_recovered_items", s.Recovered),
 		gauge("hearth_recovery_ms", s.Recovery.Duration.Milliseconds()),
 		gauge("hearth_recovery_mode", strings.ReplaceAll(string(s.Recovery.Mode), " ", "_")),
 		gauge("hearth_journal_bytes", f.JournalBytes),
@@ -132,7 +132,7 @@ func (h *admin) pages() []stat {
 func (h *admin) settings() []stat {
 	c := h.config
 	stats := []stat{
-		gauge("maxbytes", c.Memory), gauge("maxconns", c.Connections),
+		gauge("maxbytes", h.cache.Memory()), gauge("maxconns", c.Connections),
 		gauge("tcpport", c.Port), gauge("udpport", 0), gauge("inter", orNull(c.Hosts)),
 		gauge("verbosity", c.Verbosity), gauge("oldest", 0),
 		gauge("evictions", onOff(!c.NoEvictions)), gauge("domain_socket", orNull(c.Socket)),
