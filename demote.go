@@ -152,7 +152,7 @@ func (d *demoter) demote(v *memtier.Victim) {
 		c.count.droppedSmall.Add(1)
 		return
 	}
-	to, err := d.w.Commit(v.Hash(), v.Key(), value, it.Flags, it.Exptime, it.CAS, 0)
+	to, err := d.w.Commit(v.Hash(), v.Key(), value, it.Flags, it.Exptime, it.CAS, uint8(it.State))
 	if err != nil {
 		c.opts.Logger.Error("write buffer refused a record", "err", err)
 		return

@@ -31,33 +31,33 @@ const (
 	gone                   // the page is being reclaimed: look at the index again
 )
 
-// board submits the read of the record that it is the header of. When it
-// reports gone the header has been dropped.
-func (f *flight) board(it *memtier.Item) launch {
-	how := f.start(it)
+// board submits the read of the record that h stands for. When it reports gone
+// the header has been dropped.
+func (f *flight) board(h header) launch {
+	how := f.start(h)
 	if how == busy {
 		f.wait.wait(f.c)
 		f.c.room.join(f.n, f.tag)
-		how = f.start(it) // room made before join was not told to us
+		how = f.start(h) // room made before join was not told to us
 	}
 	switch how {
 	case launched:
 		f.wait.end(f.c)
 	case gone:
-		if f.c.mem.DeleteAt(f.hash, it.Loc) {
-			f.c.journalDead(addrOf(it.Loc, it.Class))
+		if f.c.mem.DeleteAt(f.hash, h.loc) {
+			f.c.journalDead(h.addr())
 			f.c.count.missEvicted.Add(1)
 		}
 	}
 	return how
 }
 
-func (f *flight) start(it *memtier.Item) launch {
-	addr := addrOf(it.Loc, it.Class)
+func (f *flight) start(h header) launch {
+	addr := h.addr()
 	r, err := f.c.flash.StartRead(addr, f.n, f.tag)
 	switch {
 	case err == nil:
-		f.loc, f.addr, f.read = it.Loc, addr, r
+		f.loc, f.addr, f.read = h.loc, addr, r
 		return launched
 	case errors.Is(err, flashtier.ErrBusy):
 		return busy

@@ -13,6 +13,23 @@ import (
 // loaded its slot before that finds, once it has the page pinned, either the
 // same version or a record that fails the check of its version or its key.
 
+// header is what a lookup takes from the slot of a record on flash.
+type header struct {
+	loc      memtier.Loc
+	class    uint8
+	accessed bool // before this lookup, since it was written
+}
+
+func headerOf(it *memtier.Item) header { return header{it.Loc, it.Class, it.Accessed} }
+
+func (h header) addr() flashtier.Addr { return addrOf(h.loc, h.class) }
+
+// itemOn is what slot and record together say of an item on flash.
+func itemOn(rec *flashtier.Record, slot memtier.Item) memtier.Item {
+	slot.Flags, slot.CAS, slot.State, slot.ValueLen = rec.Flags, rec.CAS, memtier.State(rec.State), len(rec.Value)
+	return slot
+}
+
 // addrOf unpacks the flash address of a header.
 func addrOf(loc memtier.Loc, class uint8) flashtier.Addr {
 	return flashtier.NewAddr(loc.Units(), class)

@@ -194,7 +194,7 @@ func (c *Cache) changeKey(ctx context.Context, key string, what Change) (uint64,
 	}
 	l := calls.Get().(*call)
 	ch := &l.change
-	what.Key, what.joined = k, ch.joined
+	what.Key = k
 	*ch = what
 	for st := ch.Start(c, l.wake, 0); ; st = ch.Step() {
 		if st != Pending {

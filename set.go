@@ -21,10 +21,13 @@ const (
 	Decr
 	Touch
 	Delete
+	// Claim sets an item's TokenSent and changes nothing else, not even its CAS:
+	// Stored if this call did it, NotStored if it was set already.
+	Claim
 )
 
 // Change is one change of one key, in RAM or on flash alike. The caller fills
-// the first group of fields, calls Start, and Step until it is not Pending. It
+// the first groups of fields, calls Start, and Step until it is not Pending. It
 // may be used again then; it must not be copied while it is under way.
 type Change struct {
 	Verb    Verb
@@ -32,24 +35,61 @@ type Change struct {
 	Value   []byte
 	Flags   uint32
 	Exptime uint32 // Unix seconds; 0 means never
-	Expect  uint64 // of CompareAndSwap: the CAS that the item must have
 	Delta   uint64 // of Incr and Decr
+
+	// Compare asks for the CAS that the item must have, by any verb but Touch. If
+	// it has another the change is Exists; if there is no item, a Set or a Replace
+	// is NotFound. An Add does not look at it. CompareAndSwap is a Set that
+	// compares always.
+	Compare bool
+	Expect  uint64
+
+	// NewCAS, if not 0, is the CAS that the item gets. Otherwise the cache gives it
+	// one that it never gave before; what callers choose has no influence on that,
+	// so that an item may get by the cache what another got by NewCAS.
+	NewCAS uint64
+
+	// Invalidate marks the item as stale. A Delete then leaves it in place, with a
+	// new CAS, TokenSent cleared, and all else as it was, and is Stored. A Set or a
+	// Replace that compares is then Stored also if Expect is less than the item's
+	// CAS: with the new value and flags, as stale, under the old expiry time, and
+	// with TokenSent as it was. By itself it says nothing to other verbs.
+	Invalidate bool
+	// DropValue has a Delete leave the item without its value, under Flags,
+	// Exptime, and, unless Invalidate says otherwise, its old CAS.
+	DropValue bool
+	// SetExptime has an Incr or a Decr, or a Delete with Invalidate, set the item's
+	// expiry time to Exptime, which they otherwise keep.
+	SetExptime bool
+
+	// Vivify has Incr and Decr store Initial, and Append and Prepend their Value,
+	// if the key is absent, with Flags and VivifyExptime. Otherwise that is NotFound
+	// and NotStored.
+	Vivify        bool
+	Initial       uint64
+	VivifyExptime uint32 // Unix seconds; 0 means never
+
+	// TokenSent has the item of a Set or an Add begin with TokenSent set.
+	TokenSent bool
 
 	// Number is the new value after Incr or Decr.
 	Number uint64
-	// CAS is the item's after the change.
+	// CAS is the item's after the change, 0 if it was not changed.
 	CAS uint64
+	// Meta is of the item as it is after the change; zero if it was not changed, or
+	// is no more.
+	Meta Meta
 
 	flight
 	w      memtier.Write
 	header memtier.Item // where the value was found on flash
-	joined []byte       // the value after an append, prepend, incr or decr on flash
 }
 
 // Start begins the change and goes on as far as it can without blocking. While
 // it is Pending, n is notified with tag whenever Step can go on.
 func (ch *Change) Start(c *Cache, n ioq.Notifier, tag uint64) Status {
 	ch.flight = flight{c: c, n: n, tag: tag, hash: c.mem.Hash(ch.Key)}
+	ch.Number, ch.CAS, ch.Meta = 0, 0, Meta{}
 	if len(ch.Key)+len(ch.Value) > c.opts.MaxItem {
 		return ch.tooLarge()
 	}
@@ -120,7 +160,7 @@ func (ch *Change) attempt() (st memtier.Status, done bool) {
 		if st != memtier.OnFlash {
 			return st, st != memtier.NoRoom
 		}
-		if ch.board(&ch.header) == gone {
+		if ch.board(headerOf(&ch.header)) == gone {
 			return memtier.Changed, false
 		}
 	}
@@ -147,23 +187,18 @@ func (ch *Change) attempt() (st memtier.Status, done bool) {
 // depends on a record, whose header it notes.
 func (ch *Change) inRAM() (st memtier.Status) {
 	mem, now := ch.c.mem, ch.c.now.Load()
-	switch ch.Verb {
-	case Incr, Decr:
-		cas := ch.c.nextCAS()
-		ch.Number, ch.header, st = mem.Incr(ch.hash, ch.Key, ch.Delta, ch.Verb == Decr, cas, 0, now)
-		ch.CAS = cas
-	case Touch:
-		_, ch.header, st = mem.Touch(ch.hash, ch.Key, nil, ch.Exptime, now, false)
-	case Delete:
-		ch.header, st = mem.Delete(ch.hash, ch.Key, now)
-	default:
-		st = ch.store(memtier.Write{
-			Value: ch.Value, Flags: ch.Flags, Exptime: ch.Exptime, Mode: modeOf[ch.Verb], Expect: ch.Expect,
-		})
-		if st == memtier.TooLarge && (ch.Verb == Append || ch.Verb == Prepend) {
-			st = memtier.NotStored // together they are too large, and the old value stays
+	switch {
+	case ch.Verb == Touch:
+		_, ch.header, st = mem.Touch(ch.hash, ch.Key, nil, ch.Exptime, now, memtier.AsRead)
+		if st == memtier.Hit {
+			ch.touched(ch.header)
 		}
-		return st
+	case !ch.deletes():
+		return ch.store(memtier.Found{})
+	case ch.Compare:
+		ch.header, st = mem.DeleteIf(ch.hash, ch.Key, ch.Expect, now)
+	default:
+		ch.header, st = mem.Delete(ch.hash, ch.Key, now)
 	}
 	switch st {
 	case memtier.Deleted:
@@ -174,89 +209,116 @@ func (ch *Change) inRAM() (st memtier.Status) {
 	return st
 }
 
-var modeOf = [...]memtier.Mode{
-	Set: memtier.Set, Add: memtier.Add, Replace: memtier.Replace,
-	Append: memtier.Append, Prepend: memtier.Prepend, CompareAndSwap: memtier.CAS,
+// deletes tells whether the item goes, and is not just emptied or marked.
+func (ch *Change) deletes() bool { return ch.Verb == Delete && !ch.Invalidate && !ch.DropValue }
+
+// became notes what the item is after the change.
+func (ch *Change) became(it memtier.Item) {
+	ch.Meta = metaOf(&it, it.Atime)
+	ch.CAS = it.CAS
 }
 
-// store carries out the write w of the change's key.
-func (ch *Change) store(w memtier.Write) memtier.Status {
-	w.Hash, w.Key, w.NewCAS = ch.hash, ch.Key, ch.c.nextCAS()
-	ch.w, ch.CAS = w, w.NewCAS
-	st := ch.c.mem.Store(&ch.w, ch.c.now.Load())
-	ch.header = ch.w.OldItem
-	if ch.w.HasDisplaced {
-		ch.c.journalDead(addrOf(ch.w.Displaced, ch.w.DisplacedClass))
+// touched is became after a touch, which counts as an access.
+func (ch *Change) touched(it memtier.Item) {
+	it.Exptime, it.Accessed = ch.Exptime, true
+	ch.became(it)
+}
+
+var modeOf = [...]memtier.Mode{
+	Set: memtier.Set, Add: memtier.Add, Replace: memtier.Replace, CompareAndSwap: memtier.Set,
+	Append: memtier.Append, Prepend: memtier.Prepend, Incr: memtier.Incr, Decr: memtier.Decr,
+	Delete: memtier.Invalidate, Claim: memtier.Claim,
+}
+
+// store carries out the change as a write, given the record that was read from
+// flash, if one was.
+func (ch *Change) store(found memtier.Found) memtier.Status {
+	ch.w = memtier.Write{
+		Hash: ch.hash, Key: ch.Key, Value: ch.Value, Flags: ch.Flags, Exptime: ch.Exptime, Mode: modeOf[ch.Verb],
+		NewCAS: ch.NewCAS, Compare: ch.Compare || ch.Verb == CompareAndSwap, Expect: ch.Expect,
+		AllowLate: ch.Invalidate, SetExptime: ch.SetExptime, Delta: ch.Delta,
+		Vivify: ch.Vivify, Initial: ch.Initial, VivifyExptime: ch.VivifyExptime, Found: found,
+	}
+	w := &ch.w
+	if ch.TokenSent {
+		w.State = memtier.TokenSent
+	}
+	if ch.NewCAS == 0 {
+		w.NewCAS = ch.c.nextCAS()
+	}
+	if ch.Verb == Delete && ch.DropValue {
+		ch.hollow()
+	}
+	st := ch.c.mem.Store(w, ch.c.now.Load())
+	ch.header, ch.Number = w.OldItem, w.Number
+	if w.HasDisplaced {
+		ch.c.journalDead(addrOf(w.Displaced, w.DisplacedClass))
+	}
+	if st == memtier.Stored {
+		ch.became(w.NewItem)
+	}
+	return ch.answer(st)
+}
+
+// hollow makes the write one that leaves the item without a value.
+func (ch *Change) hollow() {
+	w := &ch.w
+	w.Mode, w.Value, w.AllowLate = memtier.Replace, nil, false
+	if ch.Invalidate {
+		w.State = memtier.Stale
+	} else {
+		w.KeepCAS = ch.NewCAS == 0
+	}
+}
+
+// answer is what the outcome of a write means to the verb.
+func (ch *Change) answer(st memtier.Status) memtier.Status {
+	switch {
+	case st == memtier.TooLarge && (ch.Verb == Append || ch.Verb == Prepend):
+		return memtier.NotStored // together they are too large, and the old value stays
+	case st == memtier.TooLarge && ch.Verb == Delete:
+		ch.drop() // stored when MaxItem was higher: it cannot be kept to be marked
+		return memtier.Deleted
+	case st == memtier.NotStored && ch.Verb == Delete:
+		return memtier.NotFound
+	case st == memtier.Stored && ch.Verb == Delete && !ch.Invalidate:
+		return memtier.Deleted
 	}
 	return st
 }
 
-// storeAt stores what the client sent in place of the record that was read.
-func (ch *Change) storeAt() memtier.Status {
-	return ch.store(memtier.Write{Value: ch.Value, Flags: ch.Flags, Exptime: ch.Exptime, At: ch.loc})
-}
-
-// rewrite stores the record with another value.
-func (ch *Change) rewrite(rec *flashtier.Record) memtier.Status {
-	return ch.store(memtier.Write{Value: ch.joined, Flags: rec.Flags, KeepExptime: true, At: ch.loc})
-}
-
 // onRecord decides the change by the key's record on flash.
 func (ch *Change) onRecord(rec *flashtier.Record) memtier.Status {
-	switch ch.Verb {
-	case Add:
-		return memtier.NotStored
-	case CompareAndSwap:
-		if rec.CAS != ch.Expect {
-			return memtier.Exists
-		}
-	case Append:
-		return ch.join(rec, rec.Value, ch.Value)
-	case Prepend:
-		return ch.join(rec, ch.Value, rec.Value)
-	case Incr, Decr:
-		return ch.add(rec)
-	case Touch:
-		if !ch.c.mem.SetExptimeAt(ch.hash, ch.loc, ch.Exptime) {
+	mem := ch.c.mem
+	switch {
+	case ch.Verb == Touch:
+		if !mem.SetExptimeAt(ch.hash, ch.loc, ch.Exptime, memtier.AsRead) {
 			return memtier.Changed
 		}
 		ch.c.flash.Touched(ch.addr, ch.Exptime)
+		ch.touched(itemOn(rec, ch.header))
 		return memtier.Hit
+	case !ch.deletes():
+		return ch.store(memtier.Found{
+			Loc: ch.loc, Own: true, Flags: rec.Flags, CAS: rec.CAS, State: memtier.State(rec.State),
+			Atime: ch.read.Created(), Value: rec.Value,
+		})
+	case rec.CAS != ch.Expect:
+		return memtier.Exists
+	case !mem.DeleteAt(ch.hash, ch.loc):
+		return memtier.Changed
 	}
-	return ch.storeAt()
+	ch.c.journalDead(ch.addr)
+	return memtier.Deleted
 }
 
 // onStranger decides the change when the slot is another key's: this key is
 // absent, and storing it takes the other's slot.
 func (ch *Change) onStranger() memtier.Status {
-	switch ch.Verb {
-	case Add, Set:
-		return ch.storeAt()
-	case Replace, Append, Prepend:
-		return memtier.NotStored
+	if ch.Verb == Touch || ch.deletes() {
+		return memtier.NotFound
 	}
-	return memtier.NotFound
-}
-
-// join stores head and tail together in the record's place.
-func (ch *Change) join(rec *flashtier.Record, head, tail []byte) memtier.Status {
-	if len(ch.Key)+len(head)+len(tail) > ch.c.opts.MaxItem {
-		return memtier.NotStored
-	}
-	ch.joined = append(append(ch.joined[:0], head...), tail...)
-	return ch.rewrite(rec)
-}
-
-// add stores the record's number plus or minus Delta in its place. As in
-// memcached, a shorter number keeps the old length with spaces behind it.
-func (ch *Change) add(rec *flashtier.Record) memtier.Status {
-	n, ok := memtier.ParseNumber(rec.Value)
-	if !ok {
-		return memtier.NotNumeric
-	}
-	ch.Number = memtier.Advance(n, ch.Delta, ch.Verb == Decr)
-	ch.joined = memtier.AppendNumber(ch.joined[:0], ch.Number, len(rec.Value))
-	return ch.rewrite(rec)
+	return ch.store(memtier.Found{Loc: ch.loc})
 }
 
 // counted counts the outcome of the change and returns it.

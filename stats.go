@@ -16,7 +16,7 @@ type counters struct {
 	backpressured, backpressureUs                 atomic.Uint64
 	demoted, promoted, droppedSmall, flashEvicted atomic.Uint64
 	gatHits, gatMisses                            atomic.Uint64
-	outcomes                                      [Delete + 1][NoRoom + 1]atomic.Uint64
+	outcomes                                      [Claim + 1][NoRoom + 1]atomic.Uint64
 }
 
 // Stats are counters since Open and present sizes. Sizes are in bytes.
@@ -30,7 +30,7 @@ type Stats struct {
 
 	TouchHits, TouchMisses uint64 // of the hits and misses, those of FindTouch
 
-	Changes [Delete + 1][NoRoom + 1]uint64 // changes by Verb and Status
+	Changes [Claim + 1][NoRoom + 1]uint64 // changes by Verb and Status
 	Flushes uint64
 
 	Backpressured  uint64 // operations that waited for room

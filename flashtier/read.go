@@ -69,6 +69,10 @@ func (r *Read) Wait() { r.op.Wait() }
 // Version is the version of the page the record is read from.
 func (r *Read) Version() uint32 { return r.version }
 
+// Created is when the page that the record is read from was begun, in unix
+// seconds: the record was written at that time or later.
+func (r *Read) Created() uint32 { return r.page.created }
+
 // Finish waits for the read and gives the record, if it is whole, of this life
 // of its page, and its key is key; a nil key takes any. Otherwise the error is
 // ErrIO, ErrCRC, ErrVersion or ErrKey, and the record is empty. The record's

@@ -40,8 +40,10 @@ type copyHead struct {
 	cas            uint64
 	version, flags uint32
 	valLen         uint32
+	atime          uint32
 	keyLen         uint8
 	class          uint8
+	state          State
 }
 
 const copyHeadBytes = int(unsafe.Sizeof(copyHead{}))
@@ -80,7 +82,7 @@ func (a *arena) store(key []byte, loc Loc, version uint32, it Item, value []byte
 	}
 	b := a.block(first)
 	*b.head() = copyHead{loc: loc, cas: it.CAS, version: version, flags: it.Flags,
-		valLen: uint32(len(value)), keyLen: uint8(len(key)), class: it.Class}
+		valLen: uint32(len(value)), keyLen: uint8(len(key)), class: it.Class, atime: it.Atime, state: it.State}
 	c := cursor{arena: a, rest: b.data[copyHeadBytes:], next: b.next}
 	c.write(key)
 	c.write(value)
@@ -107,7 +109,8 @@ func (a *arena) read(b *block, key []byte, loc Loc, version uint32, dst []byte) 
 		dst = append(dst, part...)
 		n -= len(part)
 	}
-	return dst, Item{Flags: h.flags, CAS: h.cas, Loc: loc, Class: h.class, ValueLen: int(h.valLen)}, true
+	it := Item{Flags: h.flags, CAS: h.cas, Loc: loc, Class: h.class, State: h.state, Atime: h.atime, ValueLen: int(h.valLen)}
+	return dst, it, true
 }
 
 // appendKey appends the key of the chain at b, whose lock is held.

@@ -158,7 +158,7 @@ func (s *storm) emptyOne() {
 		s.mu.Lock()
 		s.next++
 		to := FlashLoc(s.next)
-		s.flash[to] = flashRecord{append([]byte(nil), v.Key()...), append([]byte(nil), out...), it.Flags, it.CAS}
+		s.flash[to] = flashRecord{append([]byte(nil), v.Key()...), append([]byte(nil), out...), it.Flags, it.CAS, it.State}
 		s.mu.Unlock()
 		if !s.tier.repointed(v.Hash(), v.Loc(), it.CAS, to, 1) {
 			s.died(to, true)
@@ -196,7 +196,7 @@ func (s *storm) worker(seed uint64, ops int) {
 		case n < 95:
 			s.delete(k)
 		case n < 98:
-			s.tier.Touch(s.tier.Hash(s.name(k)), s.name(k), nil, 0, 1, false)
+			s.tier.Touch(s.tier.Hash(s.name(k)), s.name(k), nil, 0, 1, AsRead)
 		case n == 98 && (len(s.keys) < 1000 || i%16 == 0):
 			s.emptyOne()
 		case n == 99 && i%3000 == 0:

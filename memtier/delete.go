@@ -5,14 +5,25 @@ package memtier
 // in 2^50 keys, that key is evicted. An item past its exptime is NotFound, and
 // dropped all the same.
 func (t *Tier) Delete(h uint64, key []byte, now uint32) (Item, Status) {
+	return t.delete(h, key, now, false, 0)
+}
+
+// DeleteIf is Delete of an item that has a certain CAS: Exists if it has another.
+// Of one on flash only the record tells: OnFlash then, and nothing was changed;
+// see DeleteAt.
+func (t *Tier) DeleteIf(h uint64, key []byte, cas uint64, now uint32) (Item, Status) {
+	return t.delete(h, key, now, true, cas)
+}
+
+func (t *Tier) delete(h uint64, key []byte, now uint32, compare bool, cas uint64) (Item, Status) {
 	s := t.lock(h)
-	it, st := t.deleteLocked(s, h, key, now)
+	it, st := t.deleteLocked(s, h, key, now, compare, cas)
 	s.mu.Unlock()
 	t.segs.reap()
 	return it, st
 }
 
-func (t *Tier) deleteLocked(s *shard, h uint64, key []byte, now uint32) (Item, Status) {
+func (t *Tier) deleteLocked(s *shard, h uint64, key []byte, now uint32, compare bool, cas uint64) (Item, Status) {
 	p := t.findLocked(s, h)
 	if p == nil {
 		return Item{}, NotFound
@@ -28,6 +39,13 @@ func (t *Tier) deleteLocked(s *shard, h uint64, key []byte, now uint32) (Item, S
 	if p.expired(now) {
 		t.expireLocked(s, p)
 		return it, NotFound
+	}
+	switch {
+	case !compare:
+	case it.Loc.OnFlash():
+		return it, OnFlash
+	case it.CAS != cas:
+		return it, Exists
 	}
 	t.dropLocked(s, p)
 	return it, Deleted
@@ -50,17 +68,22 @@ func (t *Tier) DeleteAt(h uint64, loc Loc) bool {
 // Repoint points a slot at a record that was moved, if it still is what was
 // moved: at old and, for a record in RAM, with the same CAS. For one on flash
 // cas is 0. The exptime stays, and is returned: it may have been changed since
-// the record was copied. Reads are forgotten.
+// the record was copied. Reads are forgotten, but for one that came after Judge
+// had given out the state to move, and is not in that.
 func (t *Tier) Repoint(h uint64, old Loc, cas uint64, to Loc, class uint8) (exptime uint32, ok bool) {
 	s := t.lock(h)
 	p := t.findLocked(s, h)
 	ok = p != nil && p.loc() == old && (old.OnFlash() || t.segs.record(old).cas == cas)
 	if ok {
+		exptime = p.exptime()
+		moved := makeSlot(p.tag(), to, class, exptime)
 		if !old.OnFlash() {
 			t.segs.settle(old)
+			if p.reads() > 0 && t.segs.record(old).state()&Fetched == 0 {
+				moved.setAccess(1)
+			}
 		}
-		exptime = p.exptime()
-		t.setLocked(s, p, makeSlot(p.tag(), to, class, exptime))
+		t.setLocked(s, p, moved)
 	}
 	s.mu.Unlock()
 	t.segs.reap()

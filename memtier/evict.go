@@ -55,7 +55,7 @@ type Verdict uint8
 // The verdicts. The zero Verdict is Dead.
 const (
 	Dead   Verdict = iota // no slot points at it
-	Stale                 // it was past its exptime, and its slot dropped
+	Lapsed                // it was past its exptime, and its slot dropped
 	Kept                  // it was used lately, and stays in RAM
 	Demote                // its value was given out; the slot points at it still
 )
@@ -116,10 +116,11 @@ func (v *Victim) Judge(now uint32, mayKeep bool, dst []byte) (Verdict, Item, []b
 		return Dead, Item{}, dst
 	}
 	it := p.item()
+	v.cur.fetched(p)
 	v.cur.describe(&it)
 	if p.expired(now) {
 		t.expireLocked(s, p)
-		return Stale, it, dst
+		return Lapsed, it, dst
 	}
 	if mayKeep && p.access() > 0 && v.keepLocked(s, p, now) {
 		it.Loc = p.loc()
@@ -154,6 +155,7 @@ func (v *Victim) keepLocked(s *shard, p *slot, now uint32) bool {
 	r.init(v.cur.key(), v.cur.valLen(), units)
 	copy(r.value(), v.cur.value())
 	r.cas, r.flags, r.atime = v.cur.cas, v.cur.flags, v.cur.atime
+	r.setState(v.cur.state())
 	to := makeSlot(p.tag(), l, 0, p.exptime())
 	to.setAccess(p.access())
 	to.age()

@@ -46,41 +46,73 @@ func (t *Tier) dropExpiredLocked(s *shard, p *slot, key []byte) Status {
 	return st
 }
 
-// Touch gives an item in RAM a new exptime and, if want is set, appends its
-// value to dst and counts a read. The answer is Hit, Miss, Expired as of Get,
-// or OnFlash: nothing was changed then, see SetExptimeAt.
-func (t *Tier) Touch(h uint64, key, dst []byte, exptime, now uint32, want bool) ([]byte, Item, Status) {
+// Look says what a lookup does beside finding the item.
+type Look uint8
+
+// What a lookup may do.
+const (
+	WithValue Look = 1 << iota // append the value to dst
+	AsRead                     // count as a read
+)
+
+// GetQuiet is Get that leaves no trace: it counts as no read.
+func (t *Tier) GetQuiet(h uint64, key, dst []byte, now uint32) ([]byte, Item, Status) {
 	defer t.segs.reap() // last, when the shard is free
 	s := t.lock(h)
 	defer s.mu.Unlock()
-	p := t.findLocked(s, h)
-	if p == nil {
-		return dst, Item{}, Miss
+	_, r, it, st := t.lookLocked(s, h, key, now)
+	if st == Hit {
+		dst = append(dst, r.value()...)
 	}
-	it := p.item()
-	switch {
-	case p.expired(now):
-		return dst, it, t.dropExpiredLocked(s, p, key)
-	case it.Loc.OnFlash():
-		return dst, it, OnFlash
-	}
-	r := t.segs.record(it.Loc)
-	if !r.hasKey(key) {
-		return dst, Item{}, Miss
+	return dst, it, st
+}
+
+// Touch gives an item in RAM a new exptime. The answer is Hit, Miss, Expired as
+// of Get, or OnFlash: nothing was changed then, see SetExptimeAt.
+func (t *Tier) Touch(h uint64, key, dst []byte, exptime, now uint32, look Look) ([]byte, Item, Status) {
+	defer t.segs.reap() // last, when the shard is free
+	s := t.lock(h)
+	defer s.mu.Unlock()
+	p, r, it, st := t.lookLocked(s, h, key, now)
+	if st != Hit {
+		return dst, it, st
 	}
 	p.setExptime(exptime)
 	it.Exptime = exptime
-	r.describe(&it)
-	r.stamp(now)
-	if want {
+	if look&WithValue != 0 {
 		dst = append(dst, r.value()...)
+	}
+	if look&AsRead != 0 {
+		r.stamp(now)
 		p.touch()
 	}
 	return dst, it, Hit
 }
 
+// lookLocked finds an item in a locked shard and changes nothing, unless its
+// time has passed. The record is that of a Hit.
+func (t *Tier) lookLocked(s *shard, h uint64, key []byte, now uint32) (*slot, record, Item, Status) {
+	p := t.findLocked(s, h)
+	if p == nil {
+		return nil, record{}, Item{}, Miss
+	}
+	it := p.item()
+	switch {
+	case p.expired(now):
+		return nil, record{}, it, t.dropExpiredLocked(s, p, key)
+	case it.Loc.OnFlash():
+		return p, record{}, it, OnFlash
+	}
+	r := t.segs.record(it.Loc)
+	if !r.hasKey(key) {
+		return nil, record{}, Item{}, Miss
+	}
+	r.describe(&it)
+	return p, r, it, Hit
+}
+
 // SetExptimeAt gives an item on flash a new exptime, if it still is at loc.
-func (t *Tier) SetExptimeAt(h uint64, loc Loc, exptime uint32) bool {
+func (t *Tier) SetExptimeAt(h uint64, loc Loc, exptime uint32, look Look) bool {
 	s := t.lock(h)
 	defer s.mu.Unlock()
 	p := t.findLocked(s, h)
@@ -88,5 +120,8 @@ func (t *Tier) SetExptimeAt(h uint64, loc Loc, exptime uint32) bool {
 		return false
 	}
 	p.setExptime(exptime)
+	if look&AsRead != 0 {
+		p.touch()
+	}
 	return true
 }

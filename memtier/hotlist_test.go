@@ -115,10 +115,10 @@ func TestPeek(t *testing.T) {
 	w := Write{Hash: h, Key: key, Value: []byte("value"), Exptime: 77}
 	tier.Store(&w, 1)
 	it, ok := tier.Peek(h)
-	if again, _ := tier.Peek(h); !ok || it.Loc != w.NewLoc || it.Exptime != 77 || it.Accessed || again.Accessed {
+	if again, _ := tier.Peek(h); !ok || it.Loc != w.NewItem.Loc || it.Exptime != 77 || it.Accessed || again.Accessed {
 		t.Errorf("%v, %+v, then %+v", ok, it, again)
 	}
-	tier.Repoint(h, w.NewLoc, 0, FlashLoc(9), 3)
+	tier.Repoint(h, w.NewItem.Loc, 0, FlashLoc(9), 3)
 	if it, ok := tier.Peek(h); !ok || it.Loc != FlashLoc(9) || it.Class != 3 || it.Exptime != 77 {
 		t.Errorf("on flash: %v, %+v", ok, it)
 	}

@@ -23,6 +23,20 @@ func (l Loc) OnFlash() bool { return l&flashBit != 0 }
 // Units is the address without the bit that says flash.
 func (l Loc) Units() uint64 { return uint64(l & unitsMask) }
 
+// State is bits that an item has beside its value. They move with it from tier
+// to tier.
+type State uint8
+
+// The bits.
+const (
+	Stale     State = 1 << iota // invalidated: the value may be out of date
+	TokenSent                   // some client has been told to make a new value
+	// Fetched says that the item was read, since it was stored. It is put into a
+	// record only when the slot's count of reads is forgotten: the item was read
+	// if either says so.
+	Fetched
+)
+
 // Item is what is known of an item beside its key and value. Of one on flash
 // the slot knows only Exptime, Loc, Class and Accessed.
 type Item struct {
@@ -32,8 +46,9 @@ type Item struct {
 	Loc      Loc
 	Class    uint8 // size class of the flash record
 	Accessed bool  // read before, since written or moved
-	Atime    uint32
-	ValueLen int // bytes
+	State    State
+	Atime    uint32 // when it was last read or written, unix seconds
+	ValueLen int    // bytes
 }
 
 // Status is the outcome of an operation.

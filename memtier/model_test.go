@@ -39,6 +39,7 @@ type flashRecord struct {
 	key, value []byte
 	flags      uint32
 	cas        uint64
+	state      State
 }
 
 // entry is what the model knows of a key.
@@ -47,12 +48,15 @@ type entry struct {
 	flags   uint32
 	exptime uint32
 	cas     uint64
+	state   State // but for Fetched
+	fetched bool
 }
 
 // model does every operation on a tier and on a map, and compares. A miss where
 // the map has the key is allowed only after an eviction.
 type model struct {
 	wanted  Status // of the Store under way, by what was there when it was tried
+	becomes *entry // what it is to store
 	t       *testing.T
 	r       *rand.Rand
 	tier    *Tier
@@ -135,9 +139,10 @@ func (m *model) check(key []byte, value []byte, it Item) {
 	if e == nil {
 		m.fail("%q found with %d bytes, the model has none", key, len(value))
 	}
-	if !bytes.Equal(e.value, value) || e.flags != it.Flags || e.cas != it.CAS || e.exptime != it.Exptime {
-		m.fail("%q: got %.60q flags %d cas %d exptime %d\nwant %.60q flags %d cas %d exptime %d (now %d)",
-			key, value, it.Flags, it.CAS, it.Exptime, e.value, e.flags, e.cas, e.exptime, m.now)
+	if !bytes.Equal(e.value, value) || e.flags != it.Flags || e.cas != it.CAS || e.exptime != it.Exptime ||
+		e.state != it.State&^Fetched || e.fetched != (it.Accessed || it.State&Fetched != 0) {
+		m.fail("%q: got %.60q %+v\nwant %.60q flags %d cas %d exptime %d state %d fetched %v (now %d)",
+			key, value, it, e.value, e.flags, e.cas, e.exptime, e.state, e.fetched, m.now)
 	}
 }
 
@@ -153,20 +158,29 @@ func (m *model) missed(key []byte) {
 	delete(m.want, string(key))
 }
 
-func (m *model) get(key []byte) {
-	out, it, st := m.tier.Get(m.tier.Hash(key), key, m.buf[:0], m.now)
+func (m *model) get(key []byte) { m.look(key, true) }
+
+// look gets a key, and leaves no trace of that if quiet.
+func (m *model) look(key []byte, asRead bool) {
+	find := m.tier.Get
+	if !asRead {
+		find = m.tier.GetQuiet
+	}
+	out, it, st := find(m.tier.Hash(key), key, m.buf[:0], m.now)
 	m.hits[st]++
 	switch st {
 	case Hit:
 		m.check(key, out, it)
+		m.live(key).fetched = asRead || m.live(key).fetched
 	case OnFlash:
 		rec, own := m.read(key, it)
 		if !own {
 			m.missed(key)
 			return
 		}
-		it.Flags, it.CAS = rec.flags, rec.cas
+		it.Flags, it.CAS, it.State = rec.flags, rec.cas, rec.state
 		m.check(key, rec.value, it)
+		m.live(key).fetched = asRead || m.live(key).fetched
 	case Expired:
 		m.dead(it.Loc)
 		if m.live(key) != nil {
@@ -190,35 +204,83 @@ func (m *model) dead(l Loc) {
 	delete(m.flash, l)
 }
 
-// expect is what the mode's rule gives for the model's state.
-func (m *model) expect(w *Write) Status {
+// expect is what w comes to by what the model has: the rules of memcached,
+// written down once more.
+func (m *model) expect(w *Write) (Status, *entry) {
 	e := m.live(w.Key)
-	switch {
-	case w.Mode == Add && e != nil, w.Mode >= Append && e == nil, w.Mode == Replace && e == nil:
-		return NotStored
-	case w.Mode == CAS && e == nil:
-		return NotFound
-	case w.Mode == CAS && e.cas != w.Expect:
-		return Exists
+	fresh := &entry{value: bytes.Clone(w.Value), flags: w.Flags, exptime: w.Exptime, cas: w.NewCAS, state: w.State}
+	if e == nil {
+		switch {
+		case w.Mode == Add, w.Mode == Set && !w.Compare:
+			return Stored, fresh
+		case w.Vivify && (w.Mode == Append || w.Mode == Prepend):
+			fresh.state, fresh.exptime = 0, w.VivifyExptime
+			return Stored, fresh
+		case w.Vivify && (w.Mode == Incr || w.Mode == Decr):
+			fresh.value = strconv.AppendUint(nil, w.Initial, 10)
+			fresh.state, fresh.exptime = 0, w.VivifyExptime
+			return Stored, fresh
+		case w.Mode == Append, w.Mode == Prepend, w.Mode == Replace && !w.Compare:
+			return NotStored, nil
+		}
+		return NotFound, nil
 	}
-	return Stored
+	late := w.Compare && w.Expect != e.cas
+	if w.Mode == Add {
+		return NotStored, nil
+	}
+	if (w.Mode == Incr || w.Mode == Decr) && len(e.value) == 0 {
+		return NotNumeric, nil
+	}
+	if late && (!w.AllowLate || w.Mode > Replace || w.Expect > e.cas) {
+		return Exists, nil
+	}
+	return m.expectChange(w, *e, fresh, late)
 }
 
-func (m *model) apply(w *Write) {
-	e := &entry{flags: w.Flags, exptime: w.Exptime, cas: w.NewCAS}
-	old := m.want[string(w.Key)]
+// expectChange is expect for an item that is there and may be changed.
+func (m *model) expectChange(w *Write, e entry, fresh *entry, late bool) (Status, *entry) {
+	if w.Mode <= Replace {
+		if w.KeepCAS {
+			fresh.cas = e.cas
+		}
+		if late {
+			fresh.exptime, fresh.state = e.exptime, Stale|e.state&TokenSent
+		}
+		return Stored, fresh
+	}
+	if w.SetExptime {
+		e.exptime = w.Exptime
+	}
+	if w.Mode == Claim {
+		if e.state&TokenSent != 0 {
+			return NotStored, nil
+		}
+		e.state |= TokenSent
+		return Stored, &e
+	}
+	e.cas = w.NewCAS
 	switch w.Mode {
 	case Append:
-		e.value = append(append(e.value, old.value...), w.Value...)
+		e.value = append(bytes.Clone(e.value), w.Value...)
+		e.state, e.fetched = 0, false
 	case Prepend:
-		e.value = append(append(e.value, w.Value...), old.value...)
+		e.value = append(bytes.Clone(w.Value), e.value...)
+		e.state, e.fetched = 0, false
+	case Invalidate:
+		e.state = Stale
 	default:
-		e.value = append(e.value, w.Value...)
+		n, ok := ParseNumber(e.value)
+		if !ok {
+			return NotNumeric, nil
+		}
+		text := strconv.AppendUint(nil, Advance(n, w.Delta, w.Mode == Decr), 10)
+		if len(text) > len(e.value) {
+			e.state, e.fetched = 0, false
+		}
+		e.value = append(text, bytes.Repeat([]byte(" "), max(0, len(e.value)-len(text)))...)
 	}
-	if w.Mode >= Append {
-		e.flags, e.exptime = old.flags, old.exptime
-	}
-	m.want[string(w.Key)] = e
+	return Stored, &e
 }
 
 func (m *model) store(w *Write) Status {
@@ -228,10 +290,8 @@ func (m *model) store(w *Write) Status {
 		if w.HasDisplaced {
 			m.dead(w.Displaced)
 		}
-		if m.live(w.Key) != nil {
-			m.get(w.Key) // settles whether the step evicted it
-		}
-		m.wanted = m.expect(w)
+		m.settle(w.Key) // the step may have evicted it
+		m.wanted, m.becomes = m.expect(w)
 		st = m.tier.Store(w, m.now)
 	}
 	if w.HasDisplaced {
@@ -240,103 +300,76 @@ func (m *model) store(w *Write) Status {
 	return st
 }
 
+// settle finds out whether a key that the model has was evicted.
+func (m *model) settle(key []byte) {
+	if m.live(key) != nil {
+		m.look(key, m.r.IntN(2) == 0)
+	}
+}
+
 func (m *model) set() {
 	m.cas++
 	w := &Write{Key: m.key(), Value: m.value(), Flags: m.r.Uint32(), Exptime: m.exptime(), NewCAS: m.cas,
-		Mode: Mode(m.r.IntN(int(Prepend) + 1))}
+		State: State(m.r.IntN(4)), Mode: Mode(m.r.IntN(int(Claim) + 1)), Compare: m.r.IntN(2) == 0,
+		AllowLate: m.r.IntN(2) == 0, Vivify: m.r.IntN(2) == 0, VivifyExptime: m.exptime(), KeepCAS: m.r.IntN(8) == 0, SetExptime: m.r.IntN(4) == 0,
+		Delta: m.r.Uint64() >> m.r.IntN(64), Initial: m.r.Uint64() >> m.r.IntN(64)}
 	w.Hash = m.tier.Hash(w.Key)
-	if e := m.live(w.Key); w.Mode == CAS && e != nil && m.r.IntN(3) > 0 {
-		w.Expect = e.cas
+	m.settle(w.Key)
+	if e := m.live(w.Key); e != nil {
+		w.Expect = e.cas + uint64(max(0, m.r.IntN(5)-2)) - 1
 	}
-	if m.live(w.Key) != nil {
-		m.get(w.Key) // settles whether it was evicted
-	}
-	m.wanted = m.expect(w)
+	m.wanted, m.becomes = m.expect(w)
 	st := m.store(w)
-	want := m.wanted
 	if st == OnFlash {
-		st = m.storeAt(w, want)
+		st = m.storeAt(w)
 	}
 	if st == TooLarge {
-		if e := m.live(w.Key); w.Mode < Append || len(e.value)+len(w.Value) <= m.tier.item {
+		if e := m.live(w.Key); w.Mode != Append && w.Mode != Prepend || len(w.Key)+len(e.value)+len(w.Value) <= m.tier.item {
 			m.fail("%d bytes too large", len(w.Value))
 		}
 		return
 	}
 	m.hits[st]++
-	if st != want {
-		m.fail("%q mode %d: %v, want %v", w.Key, w.Mode, st, want)
+	if st != m.wanted {
+		m.fail("%q mode %d: %v, want %v", w.Key, w.Mode, st, m.wanted)
 	}
 	if st == Stored {
-		m.apply(w)
+		m.stored(w)
 	}
 }
 
+// stored compares what a write says it has stored with what it should have.
+func (m *model) stored(w *Write) {
+	e, it := m.becomes, w.NewItem
+	if it.ValueLen != len(e.value) || it.Flags != e.flags || it.Exptime != e.exptime || it.CAS != e.cas ||
+		it.State&^Fetched != e.state || (it.Accessed || it.State&Fetched != 0) != e.fetched {
+		m.fail("%q mode %d stored %+v, want %+v", w.Key, w.Mode, it, e)
+	}
+	if w.Mode == Incr || w.Mode == Decr {
+		if n, _ := ParseNumber(e.value); n != w.Number {
+			m.fail("%q mode %d: %d, want %d", w.Key, w.Mode, w.Number, n)
+		}
+	}
+	m.want[string(w.Key)] = e
+}
+
 // storeAt does what the cache does with a condition that hangs on flash.
-func (m *model) storeAt(w *Write, want Status) Status {
+func (m *model) storeAt(w *Write) Status {
 	rec, own := m.read(w.Key, Item{Loc: w.Displaced})
 	if !own {
 		m.fail("tag collision in a small test")
 	}
-	if want != Stored {
-		return want
-	}
 	full := *w
-	full.At = w.Displaced
-	switch w.Mode {
-	case Append:
-		full.Value = append(append([]byte(nil), rec.value...), w.Value...)
-	case Prepend:
-		full.Value = append(append([]byte(nil), w.Value...), rec.value...)
-	}
-	if w.Mode >= Append {
-		full.KeepExptime, full.Flags, full.Exptime = true, rec.flags, 12345
-	}
-	return m.store(&full)
-}
-
-func (m *model) incr() {
-	key := m.key()
-	delta, decr := m.r.Uint64()>>m.r.IntN(64), m.r.IntN(2) == 0
-	if m.live(key) != nil {
-		m.get(key)
-	}
-	m.cas++
-	n, it, st := m.tier.Incr(m.tier.Hash(key), key, delta, decr, m.cas, 0, m.now)
-	for st == NoRoom {
-		m.step(true)
-		n, it, st = m.tier.Incr(m.tier.Hash(key), key, delta, decr, m.cas, 0, m.now)
-	}
-	e := m.live(key)
-	switch {
-	case e == nil:
-		if st != NotFound {
-			m.fail("incr of nothing: %v", st)
-		}
-		m.dead(it.Loc)
-	case st == OnFlash:
-		m.read(key, it)
-	case st == NotNumeric:
-		if old, ok := ParseNumber(e.value); ok {
-			m.fail("%q reads as %d, not as no number", e.value, old)
-		}
-	case st == Stored:
-		old, _ := ParseNumber(e.value)
-		want := strconv.FormatUint(Advance(old, delta, decr), 10)
-		if strconv.FormatUint(n, 10) != want {
-			m.fail("incr %q by %d: %d, want %s", e.value, delta, n, want)
-		}
-		pad := max(0, len(e.value)-len(want))
-		e.value, e.cas = append([]byte(want), bytes.Repeat([]byte(" "), pad)...), m.cas
-	default:
-		m.fail("incr: %v", st)
-	}
+	full.Found = Found{Loc: w.Displaced, Own: true, Flags: rec.flags, CAS: rec.cas, State: rec.state, Value: bytes.Clone(rec.value)}
+	st := m.store(&full)
+	*w = full
+	return st
 }
 
 func (m *model) touch() {
 	key, exptime := m.key(), m.exptime()
-	want := m.r.IntN(2) == 0
-	out, it, st := m.tier.Touch(m.tier.Hash(key), key, m.buf[:0], exptime, m.now, want)
+	look := Look(m.r.IntN(4))
+	out, it, st := m.tier.Touch(m.tier.Hash(key), key, m.buf[:0], exptime, m.now, look)
 	switch st {
 	case Hit:
 		e := m.live(key)
@@ -344,15 +377,17 @@ func (m *model) touch() {
 			m.fail("touched %q, the model has none", key)
 		}
 		e.exptime = exptime
-		if want && !bytes.Equal(out, e.value) || it.CAS != e.cas || it.Exptime != exptime {
+		e.fetched = e.fetched || look&AsRead != 0
+		if look&WithValue != 0 && !bytes.Equal(out, e.value) || it.CAS != e.cas || it.Exptime != exptime {
 			m.fail("touch %q: %.60q %+v, want %+v", key, out, it, e)
 		}
 	case OnFlash:
 		if _, own := m.read(key, it); own {
-			if !m.tier.SetExptimeAt(m.tier.Hash(key), it.Loc, exptime) {
+			if !m.tier.SetExptimeAt(m.tier.Hash(key), it.Loc, exptime, look) {
 				m.fail("exptime not set")
 			}
-			m.want[string(key)].exptime = exptime
+			e := m.want[string(key)]
+			e.exptime, e.fetched = exptime, e.fetched || look&AsRead != 0
 		}
 	case Expired:
 		m.dead(it.Loc)
@@ -363,6 +398,10 @@ func (m *model) touch() {
 
 func (m *model) del() {
 	key := m.key()
+	if e := m.live(key); e != nil && m.r.IntN(2) == 0 {
+		m.delIf(key, e)
+		return
+	}
 	it, st := m.tier.Delete(m.tier.Hash(key), key, m.now)
 	m.dead(it.Loc)
 	if st == Deleted && m.live(key) == nil {
@@ -372,6 +411,38 @@ func (m *model) del() {
 		m.missed(key)
 	}
 	delete(m.want, string(key))
+}
+
+// delIf deletes by a CAS that may be the item's.
+func (m *model) delIf(key []byte, e *entry) {
+	m.settle(key)
+	cas := e.cas + uint64(m.r.IntN(2))
+	h := m.tier.Hash(key)
+	it, st := m.tier.DeleteIf(h, key, cas, m.now)
+	if st == OnFlash {
+		rec, _ := m.read(key, it)
+		switch {
+		case rec.cas != cas:
+			st = Exists
+		case !m.tier.DeleteAt(h, it.Loc):
+			m.fail("%q is no longer at %x", key, it.Loc)
+		default:
+			m.dead(it.Loc)
+			st = Deleted
+		}
+	}
+	want := Deleted
+	if m.live(key) == nil {
+		want = NotFound
+	} else if cas != e.cas {
+		want = Exists
+	}
+	if st != want {
+		m.fail("delete %q if %d: %v, want %v", key, cas, st, want)
+	}
+	if st == Deleted {
+		delete(m.want, string(key))
+	}
 }
 
 // step empties one segment, as the cache's loop would. With force it does so
@@ -409,9 +480,12 @@ func (m *model) empty(v *Victim) {
 		}
 		m.next++
 		to := FlashLoc(m.next)
-		m.flash[to] = flashRecord{bytes.Clone(v.Key()), bytes.Clone(out), it.Flags, it.CAS}
+		m.flash[to] = flashRecord{bytes.Clone(v.Key()), bytes.Clone(out), it.Flags, it.CAS, it.State}
 		if m.r.IntN(8) == 0 { // the item changes while the write is in flight
 			m.set()
+		}
+		if key := bytes.Clone(v.Key()); m.r.IntN(8) == 0 { // or this very one is read or changed
+			m.look(key, true)
 		}
 		if !m.tier.repointed(v.Hash(), v.Loc(), it.CAS, to, uint8(m.next)) {
 			delete(m.flash, to)
@@ -440,10 +514,8 @@ func (m *model) op() {
 	switch n := m.r.IntN(1000); {
 	case n < 400:
 		m.get(m.key())
-	case n < 700:
-		m.set()
 	case n < 780:
-		m.incr()
+		m.set()
 	case n < 850:
 		m.touch()
 	case n < 900:

@@ -56,6 +56,15 @@ func Advance(n, delta uint64, decr bool) uint64 {
 	return n - min(n, delta)
 }
 
+// digits is how long a number is.
+func digits(n uint64) int {
+	k := 1
+	for ; n >= 10; n /= 10 {
+		k++
+	}
+	return k
+}
+
 // AppendNumber appends n in decimal, followed by spaces up to width bytes: a
 // value that became shorter keeps its length.
 func AppendNumber(dst []byte, n uint64, width int) []byte {

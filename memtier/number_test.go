@@ -42,7 +42,7 @@ func TestIncr(t *testing.T) {
 	tier := newTier(t, Options{Limit: 8 << 20})
 	incr := func(delta uint64, decr bool, want string, status Status) {
 		t.Helper()
-		_, it, st := tier.Incr(tier.Hash([]byte("k")), []byte("k"), delta, decr, 7, 0, 1)
+		_, it, st := tier.incr(tier.Hash([]byte("k")), []byte("k"), delta, decr, 7, 0, 1)
 		out, got, _ := get(tier, "k")
 		if st != status || string(out) != want || st == Stored && (it != got && it.Accessed == got.Accessed || it.CAS != 7) {
 			t.Errorf("%v, %q, want %v, %q; %+v %+v", st, out, status, want, it, got)
@@ -59,7 +59,17 @@ func TestIncr(t *testing.T) {
 	incr(5, false, "12                                       ", Stored)
 	put(t, tier, "k", []byte("x"), 1)
 	incr(5, false, "x", NotNumeric)
-	if _, _, st := tier.Incr(tier.Hash([]byte("k")), []byte("k"), 1, false, 8, 99, 1); st != Exists {
+	if _, _, st := tier.incr(tier.Hash([]byte("k")), []byte("k"), 1, false, 8, 99, 1); st != Exists {
 		t.Error(st)
 	}
+}
+
+// incr is a Store that adds to a number, or takes from it.
+func (t *Tier) incr(h uint64, key []byte, delta uint64, decr bool, newCAS, expect uint64, now uint32) (uint64, Item, Status) {
+	w := Write{Hash: h, Key: key, Mode: Incr, Delta: delta, NewCAS: newCAS, Compare: expect != 0, Expect: expect}
+	if decr {
+		w.Mode = Decr
+	}
+	st := t.Store(&w, now)
+	return w.Number, w.NewItem, st
 }

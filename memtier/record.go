@@ -51,13 +51,14 @@ func unitsFor(keyLen, valLen int) uint64 {
 	return uint64(headerBytes+keyLen+valLen+7) >> unitShift
 }
 
-func makeShape(keyLen, valLen int, extent uint64) uint64 {
-	return uint64(valLen) | uint64(keyLen)<<keyLenShift | extent<<extentShift
+func makeShape(keyLen, valLen int, extent uint64, s State) uint64 {
+	return uint64(valLen) | uint64(keyLen)<<keyLenShift | extent<<extentShift | uint64(s)<<stateShift
 }
 
 func (r record) valLen() int    { return int(r.shape.Load() & (1<<valLenBits - 1)) }
 func (r record) keyLen() int    { return int(uint8(r.shape.Load() >> keyLenShift)) }
 func (r record) extent() uint64 { return r.shape.Load() >> extentShift & (1<<extentBits - 1) }
+func (r record) state() State   { return State(r.shape.Load() >> stateShift) }
 
 func (r record) data(from, n int) []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(r.header), headerBytes+from)), n)
@@ -74,7 +75,16 @@ func (r record) room() []byte {
 
 func (r record) hasKey(key []byte) bool { return bytes.Equal(r.key(), key) }
 
-func (r record) setValLen(n int) { r.shape.Store(makeShape(r.keyLen(), n, r.extent())) }
+func (r record) setValLen(n int) { r.shape.Store(makeShape(r.keyLen(), n, r.extent(), r.state())) }
+
+func (r record) setState(s State) { r.shape.Store(makeShape(r.keyLen(), r.valLen(), r.extent(), s)) }
+
+// fetched notes that the slot has counted reads, before these are forgotten.
+func (r record) fetched(p *slot) {
+	if s := r.state(); p.reads() > 0 && s&Fetched == 0 {
+		r.setState(s | Fetched)
+	}
+}
 
 // fits tells whether a value of n bytes may be written over the one there
 // without leaving more than half of the record unused.
@@ -85,7 +95,7 @@ func (r record) fits(n int) bool {
 
 // init writes all but the value.
 func (r record) init(key []byte, valLen int, extent uint64) {
-	r.shape.Store(makeShape(len(key), valLen, extent))
+	r.shape.Store(makeShape(len(key), valLen, extent, 0))
 	copy(r.data(0, len(key)), key)
 }
 
@@ -98,5 +108,7 @@ func (r record) stamp(now uint32) {
 
 // describe fills in what the record knows and the slot does not.
 func (r record) describe(it *Item) {
-	it.Flags, it.CAS, it.Atime, it.ValueLen = r.flags, r.cas, r.atime, r.valLen()
+	shape := r.shape.Load()
+	it.Flags, it.CAS, it.Atime = r.flags, r.cas, r.atime
+	it.ValueLen, it.State = int(shape&(1<<valLenBits-1)), State(shape>>stateShift)
 }

@@ -22,10 +22,10 @@ func TestRepointTellsExptime(t *testing.T) {
 	if st := m.Store(&w, 1); st != Stored {
 		t.Fatal(st)
 	}
-	if _, _, st := m.Touch(w.Hash, key, nil, 50, 1, false); st != Hit {
+	if _, _, st := m.Touch(w.Hash, key, nil, 50, 1, AsRead); st != Hit {
 		t.Fatal(st)
 	}
-	if exptime, ok := m.Repoint(w.Hash, w.NewLoc, 1, FlashLoc(1), 1); !ok || exptime != 50 {
+	if exptime, ok := m.Repoint(w.Hash, w.NewItem.Loc, 1, FlashLoc(1), 1); !ok || exptime != 50 {
 		t.Errorf("repointed %v with exptime %d, want 50", ok, exptime)
 	}
 }

@@ -77,10 +77,10 @@ func TestAllocs(t *testing.T) {
 			}
 		}},
 		{"get", func() { h, k := next(); tier.Get(h, k, buf, 1) }},
-		{"touch", func() { h, k := next(); tier.Touch(h, k, buf, 0, 1, true) }},
+		{"touch", func() { h, k := next(); tier.Touch(h, k, buf, 0, 1, WithValue|AsRead) }},
 		{"incr", func() {
 			h, k := next()
-			if _, _, st := tier.Incr(h, k, 1, false, uint64(i), 0, 1); st != Stored && st != NotNumeric {
+			if _, _, st := tier.incr(h, k, 1, false, uint64(i), 0, 1); st != Stored && st != NotNumeric {
 				t.Fatal(st)
 			}
 		}},
@@ -112,7 +112,7 @@ func TestLarge(t *testing.T) {
 	for i, n := range []int{1 << 20, 5 << 20, LargestItem, LargestItem - 1, 700 << 10} {
 		w := put(t, tier, "k", value[:n], uint64(i+1))
 		out, it, st := get(tier, "k")
-		if st != Hit || !bytes.Equal(out, value[:n]) || it.CAS != uint64(i+1) || it.Loc != w.NewLoc {
+		if st != Hit || !bytes.Equal(out, value[:n]) || it.CAS != uint64(i+1) || it.Loc != w.NewItem.Loc {
 			t.Fatalf("%d bytes: %v, %d bytes back, %+v", n, st, len(out), it)
 		}
 		if used := tier.Stats().Used - before; used > int64(n)+3<<20 {
@@ -239,7 +239,7 @@ func TestFlushAll(t *testing.T) {
 	tier.FlushAll()
 	t.Logf("%v", time.Since(start))
 	if tier.repointed(hashOf(7), FlashLoc(8), 0, FlashLoc(99), 1) || tier.DeleteAt(hashOf(6), FlashLoc(7)) ||
-		tier.SetExptimeAt(hashOf(5), FlashLoc(6), 9) {
+		tier.SetExptimeAt(hashOf(5), FlashLoc(6), 9, AsRead) {
 		t.Error("changed an item that was flushed")
 	}
 	if _, _, st := get(tier, "k"); st != Miss {
@@ -292,7 +292,7 @@ func TestSetLimit(t *testing.T) {
 func TestVictimIsNotOverwritten(t *testing.T) {
 	tier := newTier(t, Options{Limit: 64 << 20})
 	first := put(t, tier, "k", []byte("one"), 1)
-	if w := put(t, tier, "k", []byte("two"), 2); w.NewLoc != first.NewLoc {
+	if w := put(t, tier, "k", []byte("two"), 2); w.NewItem.Loc != first.NewItem.Loc {
 		t.Error("not overwritten in place")
 	}
 	if !tier.SealActive(0, 1) {
@@ -310,7 +310,7 @@ func TestVictimIsNotOverwritten(t *testing.T) {
 		t.Fatalf("%v %q %+v", verdict, out, it)
 	}
 	w := put(t, tier, "k", []byte("now"), 3)
-	if w.NewLoc == first.NewLoc {
+	if w.NewItem.Loc == first.NewItem.Loc {
 		t.Error("overwritten in a victim")
 	}
 	if tier.repointed(v.Hash(), v.Loc(), it.CAS, FlashLoc(1), 1) {
@@ -375,17 +375,17 @@ func TestReplaceOnlyWhatWasRead(t *testing.T) {
 	tier := newTier(t, Options{Limit: 64 << 20})
 	w := put(t, tier, "k", []byte("one"), 1)
 	put(t, tier, "k", []byte("two"), 2)
-	if tier.repointed(w.Hash, w.NewLoc, 1, FlashLoc(1), 1) {
+	if tier.repointed(w.Hash, w.NewItem.Loc, 1, FlashLoc(1), 1) {
 		t.Error("replaced a record of another CAS")
 	}
-	if !tier.repointed(w.Hash, w.NewLoc, 2, FlashLoc(1), 1) {
+	if !tier.repointed(w.Hash, w.NewItem.Loc, 2, FlashLoc(1), 1) {
 		t.Error("not replaced")
 	}
-	at := Write{Hash: w.Hash, Key: w.Key, Value: []byte("three"), NewCAS: 3, At: FlashLoc(2)}
+	at := Write{Hash: w.Hash, Key: w.Key, Value: []byte("three"), NewCAS: 3, Found: Found{Loc: FlashLoc(2), Own: true}}
 	if st := tier.Store(&at, 1); st != Changed || at.HasDisplaced {
 		t.Errorf("%v %+v", st, at)
 	}
-	at.At = FlashLoc(1)
+	at.Found.Loc = FlashLoc(1)
 	if st := tier.Store(&at, 1); st != Stored || !at.HasDisplaced || at.Displaced != FlashLoc(1) {
 		t.Errorf("%v %+v", st, at)
 	}

@@ -1,24 +1,36 @@
 package memtier
 
-// An update is a value on its way into a record: head and tail in a row. One of
-// them may be the value of the record that it replaces.
+// An update is a value on its way into a record: head and tail in a row, one of
+// which may be the value of the record that it replaces; or a number.
 type update struct {
 	key, head, tail []byte
+	number          uint64
+	width           int // of the number, with the spaces behind it; 0 if it is none
 	flags, exptime  uint32
 	cas             uint64
-	staged          Loc // a large record with head in it, or 0
-	now             uint32
+	state           State
+	keepExptime     bool // that of the slot holds
+	keepState       bool // reads that the slot has counted are part of the state
+	same            bool // the value is the one that is there
+	staged          Loc  // a large record with the value in it, or 0
+	atime, now      uint32
 }
 
-func (u *update) size() int { return len(u.head) + len(u.tail) }
-
-// join puts the old value before or behind what is in head.
-func (u *update) join(m Mode, old record, p *slot) {
-	u.tail = old.value()
-	if m == Append {
-		u.head, u.tail = u.tail, u.head
+func (u *update) size() int {
+	if u.width > 0 {
+		return u.width
 	}
-	u.flags, u.exptime = old.flags, p.exptime()
+	return len(u.head) + len(u.tail)
+}
+
+// count makes the value a number, of width bytes at least: one that became
+// shorter keeps its length, with spaces behind it.
+func (u *update) count(n uint64, width int) { u.number, u.width = n, max(width, digits(n)) }
+
+// keep leaves the value and all that is known of it as it was.
+func (u *update) keep(was before) {
+	u.head, u.tail, u.same = was.value, nil, true
+	u.state, u.keepState, u.atime = was.state, true, was.atime
 }
 
 // writeLocked makes the slot p of a locked shard, empty or not, point at u: in
@@ -28,9 +40,12 @@ func (u *update) join(m Mode, old record, p *slot) {
 func (t *Tier) writeLocked(s *shard, p *slot, tag uint64, old record, u *update) bool {
 	if old.header != nil && u.staged == 0 && old.fits(u.size()) && t.segs.inPlace(p.loc()) {
 		s.count.valueBytes += int64(u.size() - old.valLen())
-		u.fill(old)
+		if !u.same {
+			u.fill(old)
+			p.overwrite()
+		}
+		u.stamp(old)
 		p.setExptime(u.exptime)
-		p.overwrite()
 		return true
 	}
 	l := u.staged
@@ -44,23 +59,31 @@ func (t *Tier) writeLocked(s *shard, p *slot, tag uint64, old record, u *update)
 		r := t.segs.record(l)
 		r.init(u.key, u.size(), units)
 		u.fill(r)
-	} else {
-		t.segs.record(l).stampWrite(u)
 	}
-	t.setLocked(s, p, makeSlot(tag, l, 0, u.exptime))
+	u.stamp(t.segs.record(l))
+	to := makeSlot(tag, l, 0, u.exptime)
+	if u.same {
+		to.setAccess(p.access())
+	}
+	t.setLocked(s, p, to)
 	return true
 }
 
-// fill writes the value and all that changes with it. The tail goes first: if
-// it is the value that is being overwritten, it has to move out of the way.
+// fill writes the value. The tail goes first: if it is the value that is being
+// overwritten, it has to move out of the way.
 func (u *update) fill(r record) {
 	r.setValLen(u.size())
 	v := r.value()
+	if u.width > 0 {
+		AppendNumber(v[:0], u.number, u.width)
+		return
+	}
 	copy(v[len(u.head):], u.tail)
 	copy(v, u.head)
-	r.stampWrite(u)
 }
 
-func (r record) stampWrite(u *update) {
-	r.cas, r.flags, r.atime = u.cas, u.flags, u.now
+// stamp writes what changes with the value.
+func (u *update) stamp(r record) {
+	r.cas, r.flags, r.atime = u.cas, u.flags, u.atime
+	r.setState(u.state)
 }
