@@ -25,7 +25,7 @@ func EndValue(dst []byte, mark int, r *Request, it *Item) []byte {
 	case Meta:
 		return endMeta(dst, mark, r, it)
 	case Binary:
-		return endBinary(dst, mark, r, it)
+		return endBinary(dst, mark, it)
 	}
 	return endText(dst, mark, it.Flags, it.CAS, r.Op == OpGets || r.Op == OpGats)
 }
@@ -58,7 +58,7 @@ func AppendOutcome(dst []byte, r *Request, o Outcome) []byte {
 // AppendClientError refuses r for a reason that is the client's.
 func AppendClientError(dst []byte, r *Request, why string) []byte {
 	if r.Proto == Binary {
-		return appendBinaryError(dst, r, StatusInvalidArguments, why)
+		return AppendStatus(dst, r, StatusInvalidArguments, why)
 	}
 	return appendLine(dst, "CLIENT_ERROR ", why)
 }
@@ -66,7 +66,7 @@ func AppendClientError(dst []byte, r *Request, why string) []byte {
 // AppendServerError refuses r for a reason that is the server's.
 func AppendServerError(dst []byte, r *Request, why string) []byte {
 	if r.Proto == Binary {
-		return appendBinaryError(dst, r, StatusInternalError, why)
+		return AppendStatus(dst, r, StatusInternalError, why)
 	}
 	return appendLine(dst, "SERVER_ERROR ", why)
 }
@@ -92,7 +92,7 @@ func AppendStatEnd(dst []byte, r *Request) []byte {
 // AppendVersion appends the reply to version.
 func AppendVersion(dst []byte, r *Request, version string) []byte {
 	if r.Proto == Binary {
-		return appendBinaryText(dst, r, version)
+		return AppendStatus(dst, r, StatusOK, version)
 	}
 	return appendLine(dst, "VERSION ", version)
 }

@@ -21,62 +21,59 @@ const (
 	MagicResponse = 0x81
 )
 
-// BinaryStatus is the status of a binary reply.
-type BinaryStatus uint16
+// flagsSize is the length of the extras of a hit: the client flags.
+const flagsSize = 4
 
-// The statuses that memcached's server sends.
+// Where EndValue writes what BeginValue could not know.
 const (
-	StatusOK               BinaryStatus = 0x00
-	StatusKeyNotFound      BinaryStatus = 0x01
-	StatusKeyExists        BinaryStatus = 0x02
-	StatusTooLarge         BinaryStatus = 0x03
-	StatusInvalidArguments BinaryStatus = 0x04
-	StatusNotStored        BinaryStatus = 0x05
-	StatusNonNumeric       BinaryStatus = 0x06
-	StatusAuthError        BinaryStatus = 0x20
-	StatusAuthContinue     BinaryStatus = 0x21
-	StatusUnknownCommand   BinaryStatus = 0x81
-	StatusNoMemory         BinaryStatus = 0x82
-	StatusInternalError    BinaryStatus = 0x84
+	bodyAt  = 8
+	casAt   = 16
+	flagsAt = BinaryHeader
 )
 
 // outcomes says how the outcomes are told in the binary protocol.
-var outcomes = [...]struct {
-	status BinaryStatus
-	text   string
-}{
-	Unknown:    {StatusUnknownCommand, "Unknown command"},
-	Hit:        {},
-	Miss:       {StatusKeyNotFound, "Not found"},
-	Stored:     {},
-	NotStored:  {StatusNotStored, "Not stored."},
-	Exists:     {StatusKeyExists, "Data exists for key."},
-	NotFound:   {StatusKeyNotFound, "Not found"},
-	Touched:    {},
-	Deleted:    {},
-	NonNumeric: {StatusNonNumeric, "Non-numeric server-side value for incr or decr"},
-	TooLarge:   {StatusTooLarge, "Too large."},
-	NoMemory:   {StatusNoMemory, "Out of memory"},
-	Done:       {},
+var outcomes = [...]BinaryStatus{
+	Unknown:    StatusUnknownCommand,
+	Hit:        StatusOK,
+	Miss:       StatusKeyNotFound,
+	Stored:     StatusOK,
+	NotStored:  StatusNotStored,
+	Exists:     StatusKeyExists,
+	NotFound:   StatusKeyNotFound,
+	Touched:    StatusOK,
+	Deleted:    StatusOK,
+	NonNumeric: StatusNonNumeric,
+	TooLarge:   StatusTooLarge,
+	NoMemory:   StatusNoMemory,
+	Done:       StatusOK,
+}
+
+// repeatsKey tells whether the replies to an opcode have the key: those to GETK,
+// GETKQ, GATK and GATKQ.
+func repeatsKey(opcode uint8) bool {
+	return opcode == 0x0c || opcode == 0x0d || opcode == 0x23 || opcode == 0x24
 }
 
 // binaryHead appends a reply's header. The body follows.
 func binaryHead(dst []byte, r *Request, status BinaryStatus, key, extras, body int, cas uint64) []byte {
-	dst = append(dst, MagicResponse, r.Opcode)
-	dst = binary.BigEndian.AppendUint16(dst, uint16(key))
-	dst = append(dst, byte(extras), 0)
-	dst = binary.BigEndian.AppendUint16(dst, uint16(status))
-	dst = binary.BigEndian.AppendUint32(dst, uint32(body))
-	dst = binary.BigEndian.AppendUint32(dst, r.Opaque)
-	return binary.BigEndian.AppendUint64(dst, cas)
+	var h [BinaryHeader]byte
+	h[0], h[1] = MagicResponse, r.Opcode
+	binary.BigEndian.PutUint16(h[2:], uint16(key))
+	h[4] = byte(extras)
+	binary.BigEndian.PutUint16(h[6:], uint16(status))
+	binary.BigEndian.PutUint32(h[bodyAt:], uint32(body))
+	binary.BigEndian.PutUint32(h[12:], r.Opaque)
+	binary.BigEndian.PutUint64(h[casAt:], cas)
+	return append(dst, h[:]...)
 }
 
-func appendBinaryError(dst []byte, r *Request, status BinaryStatus, why string) []byte {
-	return append(binaryHead(dst, r, status, 0, 0, len(why), 0), why...)
-}
-
-func appendBinaryText(dst []byte, r *Request, text string) []byte {
-	return append(binaryHead(dst, r, StatusOK, 0, 0, len(text), 0), text...)
+// AppendStatus appends the reply of a status to r, a binary request, whether r
+// is quiet or not. Its body is text, or if that is empty the status's own.
+func AppendStatus(dst []byte, r *Request, status BinaryStatus, text string) []byte {
+	if text == "" {
+		text = status.Text()
+	}
+	return append(binaryHead(dst, r, status, 0, 0, len(text), 0), text...)
 }
 
 func appendBinaryStat(dst []byte, r *Request, name, value string) []byte {
@@ -84,16 +81,51 @@ func appendBinaryStat(dst []byte, r *Request, name, value string) []byte {
 	return append(append(dst, name...), value...)
 }
 
+// beginBinary appends all that stands before the value; the lengths, the CAS and
+// the flags come with endBinary. The value stays where it is put.
 func beginBinary(dst []byte, r *Request) (out []byte, mark int) {
-	return dst, len(dst)
+	key := r.Key
+	if !repeatsKey(r.Opcode) {
+		key = nil
+	}
+	mark = len(dst)
+	dst = binaryHead(dst, r, StatusOK, len(key), flagsSize, 0, 0)
+	dst = append(dst, 0, 0, 0, 0)
+	return append(dst, key...), mark
 }
 
-func endBinary(dst []byte, mark int, r *Request, it *Item) []byte { return dst[:mark] }
+func endBinary(dst []byte, mark int, it *Item) []byte {
+	h := dst[mark:]
+	binary.BigEndian.PutUint32(h[bodyAt:], uint32(len(h)-BinaryHeader))
+	binary.BigEndian.PutUint64(h[casAt:], it.CAS)
+	binary.BigEndian.PutUint32(h[flagsAt:], it.Flags)
+	return dst
+}
 
 func appendBinary(dst []byte, r *Request, res *Result) []byte {
-	o := outcomes[res.Outcome]
-	if o.status != StatusOK {
-		return appendBinaryError(dst, r, o.status, o.text)
+	status := outcomes[res.Outcome]
+	if r.Quiet && (status == StatusOK || res.Outcome == Miss) {
+		return dst
 	}
-	return binaryHead(dst, r, StatusOK, 0, 0, 0, res.Item.CAS)
+	switch {
+	case res.Outcome == Miss && repeatsKey(r.Opcode):
+		return append(binaryHead(dst, r, status, len(r.Key), 0, len(r.Key), 0), r.Key...)
+	case res.Outcome == Touched:
+		dst = binaryHead(dst, r, status, 0, flagsSize, flagsSize, res.Item.CAS)
+		return binary.BigEndian.AppendUint32(dst, res.Item.Flags)
+	case res.Outcome == Stored && (r.Op == OpIncr || r.Op == OpDecr):
+		dst = binaryHead(dst, r, status, 0, 0, 8, res.Item.CAS)
+		return binary.BigEndian.AppendUint64(dst, res.Number)
+	case res.Outcome == Stored:
+		return binaryHead(dst, r, status, 0, 0, 0, res.Item.CAS)
+	case res.Outcome == NotStored && r.Op == OpAdd:
+		status = StatusKeyExists
+	case res.Outcome == NotStored && r.Op == OpReplace:
+		status = StatusKeyNotFound
+	case res.Outcome == NoMemory && (r.Op == OpIncr || r.Op == OpDecr):
+		return AppendStatus(dst, r, status, "Out of memory incrementing value")
+	case res.Outcome == NoMemory:
+		return AppendStatus(dst, r, status, "Out of memory allocating item")
+	}
+	return AppendStatus(dst, r, status, "")
 }

@@ -30,7 +30,7 @@ type Config struct {
 	Threads          int // event loops
 	RequestsPerEvent int
 	IdleTimeout      time.Duration // 0 is none
-	Protocol         string        // auto or ascii
+	Protocol         string        // auto, ascii or binary
 
 	User      string
 	Daemon    bool

@@ -77,7 +77,7 @@ func serve(a *admin, stopped context.Context, log *slog.Logger) error {
 	h := execute.New(a.cache, execute.Options{NoCAS: c.NoCAS, NoFlushAll: c.NoFlushAll, Version: version, Admin: a.do})
 	s, err := server.New(h, server.Options{
 		Loops: c.Threads, MaxValue: c.MaxItem, MaxConns: c.Connections,
-		Requests: c.RequestsPerEvent, Backlog: c.Backlog, IdleTimeout: c.IdleTimeout,
+		Requests: c.RequestsPerEvent, Backlog: c.Backlog, IdleTimeout: c.IdleTimeout, Protocols: protocolsOf[c.Protocol],
 	})
 	if err != nil {
 		return err
@@ -102,6 +102,11 @@ func serve(a *admin, stopped context.Context, log *slog.Logger) error {
 		log.Warn("some clients did not take their replies", "waited", drain)
 	}
 	return err
+}
+
+// protocolsOf is the argument of -B as the server has it.
+var protocolsOf = map[string]server.Protocols{
+	"auto": server.AnyProtocol, "ascii": server.TextProtocol, "binary": server.BinaryProtocol,
 }
 
 // listen opens all sockets of the command line.

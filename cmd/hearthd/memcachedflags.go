@@ -59,7 +59,7 @@ var flags = []setting{
 		set: on(func(c *Config) *bool { return &c.NoCAS })},
 	{short: "b", name: "listen-backlog", arg: "N", help: "connections that may wait to be accepted (default 1024)",
 		set: number(0, unlimited, 1, func(c *Config) *int { return &c.Backlog })},
-	{short: "B", name: "protocol", arg: "NAME", help: "auto or ascii (default auto)", set: setProtocol},
+	{short: "B", name: "protocol", arg: "NAME", help: "auto, ascii or binary (default auto)", set: oneOf(func(c *Config) *string { return &c.Protocol }, "auto", "ascii", "binary")},
 	{short: "I", name: "max-item-size", arg: "SIZE", help: "largest item, in bytes or with k or m: 1k to 128m, at most half of -m (default 1m)", set: setMaxItem},
 	{short: "S", name: "enable-sasl", help: "SASL authentication", refused: "SASL is not supported by this version"},
 	{short: "F", name: "disable-flush-all", help: "refuse flush_all",
@@ -167,13 +167,6 @@ func setMemory(c *Config, value string) error {
 		c.Memory = int64(n) * mebibyte
 	}
 	return err
-}
-
-func setProtocol(c *Config, value string) error {
-	if value == "binary" {
-		return errors.New("the binary protocol is not supported by this version")
-	}
-	return oneOf(func(c *Config) *string { return &c.Protocol }, "auto", "ascii")(c, value)
 }
 
 func setMaxItem(c *Config, value string) error {

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/hearthcache/hearth/protocol"
+	"github.com/hearthcache/hearth/protocol/binary"
 	"github.com/hearthcache/hearth/protocol/text"
 )
 
@@ -38,6 +39,7 @@ type limits struct {
 	requests  int // per serve
 	highWater int
 	parser    text.Parser
+	protocols Protocols
 }
 
 // phase is how far the current request has got.
@@ -76,7 +78,10 @@ type Conn struct {
 	limits  *limits
 	index   int // of its loop
 
-	parser text.Parser
+	parser  text.Parser
+	packets binary.Parser // in place of parser, if binary
+	binary  bool          // the connection speaks the binary protocol
+
 	req    protocol.Request
 	phase  phase
 	ahead  int    // keys of the current request that are warm
@@ -133,7 +138,7 @@ func (c *Conn) Loop() int { return c.index }
 
 // reset readies c for a new client.
 func (c *Conn) reset() {
-	c.parser = c.limits.parser
+	c.parser, c.binary = c.limits.parser, false
 	c.alone = false
 	c.phase, c.length, c.parsed, c.sent, c.window = parsing, 0, 0, 0, ringSize
 	c.hungry, c.readable, c.fresh = true, true, true
@@ -197,7 +202,7 @@ func (c *Conn) fill() {
 	case n > 0:
 		c.in = c.in[:len(c.in)+n]
 		c.count.read.Add(uint64(n))
-		c.hungry = len(c.in)-c.parsed < c.parser.Need
+		c.hungry = len(c.in)-c.parsed < c.need()
 		// A short read has emptied the socket; but if the peer is done
 		// its end of file is still behind.
 		c.readable = n == len(free) || c.peerDone
@@ -223,12 +228,9 @@ func (c *Conn) parse() bool {
 	}
 	if c.fresh && c.parsed < len(c.in) {
 		c.fresh = false
-		if c.in[c.parsed] == 0x80 { // the binary protocol's magic
-			c.closing = true
-			return false
-		}
+		c.negotiate(c.in[c.parsed])
 	}
-	n, status := c.parser.Next(c.in[c.parsed:], &c.req)
+	n, status := c.next()
 	c.length = n
 	switch status {
 	case protocol.Complete:
@@ -259,7 +261,7 @@ func (c *Conn) execute() bool {
 	case held:
 		return c.do()
 	case refused:
-		c.say(c.parser.Reply)
+		c.refuse()
 		c.consume()
 		return true
 	}
@@ -309,6 +311,7 @@ func (c *Conn) do() bool {
 		return false
 	}
 	if c.req.Op == protocol.OpQuit {
+		c.bye()
 		c.closing, c.quit = true, true
 		c.consume()
 		return false

@@ -419,14 +419,6 @@ func TestFloodEndsTheConnection(t *testing.T) {
 	}
 }
 
-func TestBinaryIsClosed(t *testing.T) {
-	b := newBench(t)
-	if v := b.send("\x80\x00\x00\x00"); v != ended {
-		t.Fatalf("verdict %d", v)
-	}
-	b.want("")
-}
-
 func TestLargeValueTakesWhatItNeeds(t *testing.T) {
 	b := newBench(t)
 	line := "set a 0 0 1000000\r\n"

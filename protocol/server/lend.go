@@ -24,7 +24,7 @@ func (c *Conn) makeRoom() bool {
 		return len(c.in) < cap(c.in)
 	}
 	unparsed := len(c.in) - c.parsed
-	need := max(c.parser.Need, unparsed+1)
+	need := max(c.need(), unparsed+1)
 	switch {
 	case unparsed == 0:
 		c.in, c.parsed = c.in[:0], 0
@@ -33,7 +33,7 @@ func (c *Conn) makeRoom() bool {
 		c.in, c.parsed = c.in[:unparsed], 0
 	}
 	if need > cap(c.in) {
-		if c.parser.Need == 0 { // a long line
+		if c.need() == 0 { // a long line
 			need = min(2*cap(c.in), text.MaxLine+bufferSize)
 		}
 		c.move(need)
@@ -75,7 +75,7 @@ func (c *Conn) settle() {
 	case unparsed == 0:
 		c.giveBack(c.in)
 		c.in, c.parsed = nil, 0
-	case cap(c.in) > bufferSize && max(unparsed, c.parser.Need) < bufferSize/2:
+	case cap(c.in) > bufferSize && max(unparsed, c.need()) < bufferSize/2:
 		c.move(bufferSize)
 	}
 }

@@ -32,6 +32,7 @@ type Options struct {
 	Requests    int           // requests of one connection before the others' turn; default 20
 	Backlog     int           // connections waiting to be accepted, per listener; default 1024
 	IdleTimeout time.Duration // silence after which a connection is closed; default never
+	Protocols   Protocols     // what connections may speak; default any
 
 	// Opened and Closed, if set, are told of each connection that is served,
 	// on its event loop: they must not block, and not keep the Conn.
@@ -149,5 +150,5 @@ func (s *Server) Stats() Stats {
 }
 
 func (s *Server) limits() limits {
-	return limits{requests: s.opt.Requests, highWater: highWater, parser: text.Parser{MaxValue: s.opt.MaxValue}}
+	return limits{requests: s.opt.Requests, highWater: highWater, parser: text.Parser{MaxValue: s.opt.MaxValue}, protocols: s.opt.Protocols}
 }
