@@ -29,6 +29,6 @@ func newCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(newBenchCommand())
+	cmd.AddCommand(newBenchCommand(), newCertifyCommand())
 	return cmd
 }

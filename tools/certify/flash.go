@@ -1,0 +1,5 @@
+package certify
+
+import "context"
+
+func (r *runner) moveToFlash(ctx context.Context) (string, error) { return "later", nil }
