@@ -11,6 +11,7 @@ type receiver struct {
 	keys     *keyspace
 	versions *versions
 	counts   *counts
+	ledger   *Ledger // may be nil
 	asked    int     // of the get being answered: asks settled so far
 	within   bool    // a value is on its way in:
 	value    arrival // this one
@@ -137,6 +138,7 @@ func (rc *receiver) endValue() {
 		c.stale++
 	default:
 		c.hits++
+		rc.ledger.find(v.ask.key, v.version)
 		return
 	}
 	if len(c.examples) < maxExamples {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -207,6 +208,70 @@ func TestMixedOverOlderRun(t *testing.T) {
 	for range 2 {
 		if r := mustRun(t, addr, w); r.Bad() {
 			t.Errorf("bad without a fault: %q", r.Examples)
+		}
+	}
+}
+
+// TestLedger takes a server's values back to an earlier state between the runs:
+// what is older than what was answered is stale, what is missing is only that.
+func TestLedger(t *testing.T) {
+	s, addr := startFake(t, faults{})
+	l := NewLedger(1000)
+	w := small(Load)
+	w.ValueSize, w.Ledger = Span{8, 300}, l
+	mustRun(t, addr, w)
+	loaded := maps.Clone(s.values)
+	w.Kind, w.SetRatio, w.HasDist, w.Requests = Mixed, 0.9, true, 300
+	if r := mustRun(t, addr, w); r.Bad() {
+		t.Fatalf("%q", r.Examples)
+	}
+	w.Requests = 0
+	r := mustRun(t, addr, readOnce(w))
+	want(t, r, 0, 1000, 0, 0, 0, 0)
+	changed := uint64(0)
+	for key := range uint64(1000) {
+		version, sure := l.Answered(key)
+		if version != l.Found(key) || !sure {
+			t.Fatalf("key %d: %d was answered, sure %t, and %d came back", key, version, sure, l.Found(key))
+		}
+		if version > l.versions.least {
+			changed++
+		}
+	}
+	if changed < 100 || changed > 300 {
+		t.Errorf("%d of 1000 keys were changed", changed)
+	}
+	s.mu.Lock()
+	s.values = loaded
+	s.mu.Unlock()
+	l.ForgetFound()
+	want(t, mustRun(t, addr, readOnce(w)), 0, 1000-changed, 0, 0, changed, 0)
+	s.mu.Lock()
+	clear(s.values)
+	s.mu.Unlock()
+	want(t, mustRun(t, addr, readOnce(w)), 0, 0, 1000, 0, 0, 0)
+
+	key := uint64(7)
+	l.versions.issue(key)
+	if _, sure := l.Answered(key); sure {
+		t.Error("sure of a set that was not answered")
+	}
+	w.Keys = 999
+	if _, err := Run(t.Context(), addr, w); err == nil {
+		t.Error("a ledger of other keys is taken")
+	}
+}
+
+func TestKeyNumber(t *testing.T) {
+	k := keyspace{keys: Span{5, 40}}
+	for _, number := range []uint64{0, 1, 77, 9999} {
+		if n, ok := KeyNumber(k.appendKey(nil, number)); !ok || n != number {
+			t.Errorf("%d comes back as %d, %t", number, n, ok)
+		}
+	}
+	for _, text := range []string{"", "k", "x12", "k1x", "k-1"} {
+		if n, ok := KeyNumber([]byte(text)); ok {
+			t.Errorf("%q is taken for %d", text, n)
 		}
 	}
 }

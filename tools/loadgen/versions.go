@@ -15,8 +15,8 @@ func NewVersion() uint64 { return uint64(time.Now().UnixMilli()) << 16 }
 // server sees are in order. A get sent after base+n was answered (or refused:
 // then the old value must be gone too) must not return less.
 //
-// Other runs store one version and track nothing: tracked is false, and least
-// is the oldest version a get may return.
+// Other runs store one version and track nothing: tracked is false. least is the
+// oldest version a get may return, of a key that this run has not set.
 type versions struct {
 	base    uint64
 	least   uint64
@@ -26,12 +26,19 @@ type versions struct {
 }
 
 func newVersions(w *Work) *versions {
-	v := &versions{base: w.Version, least: w.Version, tracked: w.Kind == Mixed}
-	if v.tracked {
-		v.issued = make([]uint32, w.Keys)
-		v.settled = make([]uint32, w.Keys)
+	switch {
+	case w.Ledger != nil:
+		return w.Ledger.enter(w)
+	case w.Kind == Mixed:
+		v := newTracked(w.Keys)
+		v.base = w.Version
+		return &v
 	}
-	return v
+	return &versions{base: w.Version, least: w.Version}
+}
+
+func newTracked(keys uint64) versions {
+	return versions{tracked: true, issued: make([]uint32, keys), settled: make([]uint32, keys)}
 }
 
 // issue is the version of key's next set.
@@ -50,14 +57,14 @@ func (v *versions) settle(key, version uint64) {
 }
 
 // oldest is the least version that a get sent now may return. Before the first
-// set of a run that is any version of an earlier run.
+// set of a run that is any version of an earlier run, unless a Ledger knows which.
 func (v *versions) oldest(key uint64) uint64 {
 	if !v.tracked {
 		return v.least
 	}
 	n := atomic.LoadUint32(&v.settled[key])
 	if n == 0 {
-		return 0
+		return v.least
 	}
 	return v.base + uint64(n)
 }

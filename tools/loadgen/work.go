@@ -43,6 +43,7 @@ type Work struct {
 	PID       int           // the server's, to account its CPU and memory; 0: unknown
 	Timeout   time.Duration // without any reply while some are due; default 60 s
 	Progress  Progress      // called about every second while it runs; may be nil
+	Ledger    *Ledger       // what is known from runs before; nil is nothing
 }
 
 // withDefaults is the work with every unset field set, or what is wrong with it.
@@ -101,6 +102,8 @@ func (w *Work) validate() error {
 		return fmt.Errorf("set ratio %g: want 0 to 1", w.SetRatio)
 	case w.Rate < 0:
 		return fmt.Errorf("rate %g: want 0 or more", w.Rate)
+	case w.Ledger != nil && len(w.Ledger.found) != int(w.Keys):
+		return fmt.Errorf("%d keys: the ledger is of %d", w.Keys, len(w.Ledger.found))
 	case w.Kind == Mixed && w.Keys < uint64(w.Clients):
 		return fmt.Errorf("%d keys: a mixed run needs at least one for each of the %d clients", w.Keys, w.Clients)
 	}
