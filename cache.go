@@ -46,8 +46,8 @@ type Cache struct {
 	queue ioq.Queue
 	hot   bool // hot values are kept
 
-	memory  atomic.Int64 // Options.Memory, or what SetMemory has made of it
-	buffers int64        // of it, what write and read buffers take
+	tuned   tunable
+	buffers int64 // of Memory, what write and read buffers take
 
 	image        *os.File // what Options.MemoryFile will be, locked; nil without
 	recovery     flashtier.Recovery
@@ -83,7 +83,7 @@ func Open(dir string, opts Options) (*Cache, error) {
 	}
 	c := &Cache{opts: opts, stop: make(chan struct{}), started: opts.Clock()}
 	c.now.Store(uint32(c.started.Unix()))
-	c.memory.Store(opts.Memory)
+	c.tuned.set(&opts)
 	if err := c.openFlash(dir); err != nil {
 		return nil, err
 	}
@@ -237,20 +237,6 @@ func (c *Cache) flushNow() error {
 	}
 	return c.flash.SetFlushAt(0)
 }
-
-// SetMemory changes Options.Memory. What is over a lower limit goes as segments
-// are emptied; ErrOptions refuses less than Open would.
-func (c *Cache) SetMemory(bytes int64) error {
-	if bytes < smallestTier+c.buffers {
-		return fmt.Errorf("%w: Memory %d is too small", ErrOptions, bytes)
-	}
-	c.mem.SetLimit(bytes - c.buffers)
-	c.memory.Store(bytes)
-	return nil
-}
-
-// Memory is Options.Memory, or what SetMemory has made of it.
-func (c *Cache) Memory() int64 { return c.memory.Load() }
 
 func (c *Cache) nextCAS() uint64 { return c.cas.Add(1) }
 

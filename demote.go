@@ -99,10 +99,11 @@ func (d *demoter) makeRoom() {
 
 // demoteAged empties segments that were filled FlashAge ago.
 func (d *demoter) demoteAged() {
-	if d.w == nil || d.c.opts.FlashAge == 0 {
+	flashAge := d.c.tuned.age()
+	if d.w == nil || flashAge == 0 {
 		return
 	}
-	age := max(1, uint32(d.c.opts.FlashAge/time.Second))
+	age := max(1, uint32(flashAge/time.Second))
 	d.c.mem.SealActive(age, d.c.now.Load())
 	for !d.c.stopping() && d.step(age) {
 	}
@@ -148,7 +149,7 @@ func (d *demoter) demote(v *memtier.Victim) {
 	if verdict != memtier.Demote || dst == nil {
 		return
 	}
-	if len(value) < c.opts.MinFlashItem && d.until.IsZero() {
+	if int64(len(value)) < c.tuned.minFlashItem.Load() && d.until.IsZero() {
 		c.count.droppedSmall.Add(1)
 		return
 	}

@@ -1,0 +1,43 @@
+package hearth
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// tunable are the options that may be changed while the cache runs.
+type tunable struct {
+	memory       atomic.Int64 // Options.Memory
+	minFlashItem atomic.Int64
+	flashAge     atomic.Int64 // nanoseconds
+}
+
+func (t *tunable) set(o *Options) {
+	t.memory.Store(o.Memory)
+	t.minFlashItem.Store(int64(o.MinFlashItem))
+	t.flashAge.Store(int64(o.FlashAge))
+}
+
+// SetMemory changes Options.Memory. What is over a lower limit goes as segments
+// are emptied; ErrOptions refuses less than Open would.
+func (c *Cache) SetMemory(bytes int64) error {
+	if bytes < smallestTier+c.buffers {
+		return fmt.Errorf("%w: Memory %d is too small", ErrOptions, bytes)
+	}
+	c.mem.SetLimit(bytes - c.buffers)
+	c.tuned.memory.Store(bytes)
+	return nil
+}
+
+// Memory is Options.Memory, or what SetMemory has made of it.
+func (c *Cache) Memory() int64 { return c.tuned.memory.Load() }
+
+// SetMinFlashItem changes Options.MinFlashItem, for values that have not moved to
+// flash yet.
+func (c *Cache) SetMinFlashItem(bytes int) { c.tuned.minFlashItem.Store(int64(bytes)) }
+
+// SetFlashAge changes Options.FlashAge.
+func (c *Cache) SetFlashAge(age time.Duration) { c.tuned.flashAge.Store(int64(age)) }
+
+func (t *tunable) age() time.Duration { return time.Duration(t.flashAge.Load()) }
