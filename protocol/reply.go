@@ -18,7 +18,8 @@ func BeginValue(dst []byte, r *Request) (out []byte, mark int) {
 	return beginText(dst, r.Key)
 }
 
-// EndValue completes the reply begun at mark. Of it, Size is taken from the value.
+// EndValue completes the reply begun at mark. Of it, Size is taken from the value;
+// but see Request.NoValue.
 // The buffer never grows.
 func EndValue(dst []byte, mark int, r *Request, it *Item) []byte {
 	switch r.Proto {

@@ -101,7 +101,7 @@ type Request struct {
 	// Quiet says that the outcome that is expected is not answered: a miss of
 	// a retrieval, the success of a change.
 	Quiet   bool
-	Compare bool   // refuse with Exists unless the item's CAS is CAS
+	Compare bool   // refuse with Exists unless the item's CAS is CAS; of mg, leave the value out if it is
 	NewCAS  uint64 // the CAS that the item is to get; 0 leaves it to the store
 
 	// Vivify has an absent item made: by incr and decr with the number
@@ -111,14 +111,17 @@ type Request struct {
 	Initial       uint64
 	VivifyExptime int64
 
-	// Of meta commands. Invalidate: ms with an older CAS stores a stale item,
-	// md marks the item stale instead. DropValue: md leaves an item without
-	// value and flags. Recache: mg lets one client win if less than
-	// RecacheTTL seconds are left. NoBump: mg does not count as an access.
-	Invalidate, DropValue, Recache, NoBump bool
-	RecacheTTL                             int64
+	// Of meta commands. Invalidate: ms with a lower CAS than the item's stores
+	// a stale item, md marks the item stale instead. DropValue: md leaves an
+	// item without value, with Flags and Exptime; its CAS stays. Recache: mg
+	// lets one client win if less than RecacheTTL seconds are left. NoBump: mg
+	// does not count as an access. NoValue: mg and ma do not ask for the value;
+	// if mg appends none, its length is Item.Size. OldTTL: the reply tells the
+	// TTL as it was before the request changed it.
+	Invalidate, DropValue, Recache, NoBump, NoValue, OldTTL bool
+	RecacheTTL                                              int64
 
-	// What a reply repeats: of meta, the flags of the command in their order,
+	// What a reply repeats: of meta, the flags of the command as they came,
 	// and whether the key came in base64; of binary, opcode and opaque.
 	Echo   []byte
 	Base64 bool

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/hearthcache/hearth/protocol"
+	"github.com/hearthcache/hearth/protocol/meta"
 )
 
 // maxWords is one more than any command but a retrieval makes use of.
@@ -39,6 +40,9 @@ func (p *Parser) command(in, line []byte, n int, r *protocol.Request) (int, prot
 		return p.retrieval(protocol.OpGet, line[len("get "):], n, r)
 	}
 	name, args := NextKey(line)
+	if meta.IsCommand(name) {
+		return p.meta(name, args, in, n, r)
+	}
 	if op := retrievalOp(name); op != 0 {
 		return p.retrieval(op, args, n, r)
 	}
@@ -73,6 +77,26 @@ func (p *Parser) command(in, line []byte, n int, r *protocol.Request) (int, prot
 		return n, p.setting(protocol.OpCacheMemlimit, protocol.Error, &w, r)
 	}
 	return p.plain(name, args, line, n, r)
+}
+
+// meta parses a command of the meta protocol and, once it is there, the value of
+// ms. The value of one that is refused is passed over.
+func (p *Parser) meta(name, args, in []byte, n int, r *protocol.Request) (int, protocol.Status) {
+	length, refusal := meta.Parse(name, args, r)
+	if refusal != "" {
+		if length >= 0 {
+			p.swallow = length + len("\r\n")
+		}
+		return n, p.invalid(false, refusal)
+	}
+	status := protocol.Complete
+	if length >= 0 {
+		n, status = p.value(length, in, n, r)
+	}
+	if status == protocol.Complete {
+		meta.DecodeKey(r)
+	}
+	return n, status
 }
 
 // plain parses the commands that take any words or none.
@@ -151,12 +175,12 @@ func (p *Parser) storage(op protocol.Op, w *words, in []byte, n int, r *protocol
 		return n, p.invalid(false, protocol.Error)
 	}
 	noreply := w.noreply()
-	flags, okFlags := parseUint(w.at[2])
-	exptime, okExp := parseInt(w.at[3])
-	length, okLen := parseInt(w.at[4])
+	flags, okFlags := protocol.ParseUint(w.at[2])
+	exptime, okExp := protocol.ParseInt(w.at[3])
+	length, okLen := protocol.ParseInt(w.at[4])
 	cas, okCAS := uint64(0), true
 	if op == protocol.OpCAS {
-		cas, okCAS = parseUint(w.at[5])
+		cas, okCAS = protocol.ParseUint(w.at[5])
 	}
 	if len(w.at[1]) > protocol.MaxKey || !okFlags || !okExp || !okCAS ||
 		!okLen || length < 0 || length > maxLength {
@@ -193,7 +217,7 @@ func (p *Parser) arithmetic(op protocol.Op, w *words, r *protocol.Request) proto
 	if len(w.at[1]) > protocol.MaxKey {
 		return p.invalid(w.noreply(), protocol.BadFormat)
 	}
-	delta, ok := parseUint(w.at[2])
+	delta, ok := protocol.ParseUint(w.at[2])
 	if !ok {
 		return p.invalid(w.noreply(), protocol.BadDelta)
 	}
@@ -208,7 +232,7 @@ func (p *Parser) touch(w *words, r *protocol.Request) protocol.Status {
 	if len(w.at[1]) > protocol.MaxKey {
 		return p.invalid(w.noreply(), protocol.BadFormat)
 	}
-	exptime, ok := parseInt(w.at[2])
+	exptime, ok := protocol.ParseInt(w.at[2])
 	if !ok {
 		return p.invalid(w.noreply(), protocol.BadExptime)
 	}
@@ -243,7 +267,7 @@ func (p *Parser) flushAll(w *words, r *protocol.Request) protocol.Status {
 	if w.n == 1 || w.n == 2 && r.Noreply {
 		return protocol.Complete
 	}
-	if r.Exptime, r.HasExp = parseInt(w.at[1]); !r.HasExp {
+	if r.Exptime, r.HasExp = protocol.ParseInt(w.at[1]); !r.HasExp {
 		return p.invalid(r.Noreply, protocol.BadExptime)
 	}
 	return protocol.Complete
@@ -254,7 +278,7 @@ func (p *Parser) setting(op protocol.Op, refusal string, w *words, r *protocol.R
 	if !w.between(2, 3) {
 		return p.invalid(false, protocol.Error)
 	}
-	number, ok := parseUint(w.at[1])
+	number, ok := protocol.ParseUint(w.at[1])
 	if !ok {
 		return p.invalid(w.noreply(), refusal)
 	}

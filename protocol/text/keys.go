@@ -73,7 +73,7 @@ func (p *Parser) retrieval(op protocol.Op, args []byte, n int, r *protocol.Reque
 	}
 	if op >= protocol.OpGat {
 		var ok bool
-		if exptime, ok = parseInt(first); !ok {
+		if exptime, ok = protocol.ParseInt(first); !ok {
 			return n, p.invalid(false, protocol.BadExptime)
 		}
 		args = rest
@@ -93,7 +93,7 @@ func (p *Parser) beginLong(in []byte, r *protocol.Request) (int, protocol.Status
 	op := retrievalOp(name)
 	if op >= protocol.OpGat {
 		word, after := NextKey(rest[:min(len(rest), MaxLine-2*maxIndent)])
-		exptime, ok := parseInt(word)
+		exptime, ok := protocol.ParseInt(word)
 		if !ok || after == nil {
 			p.skipLine = true
 			return 0, p.invalid(false, protocol.BadExptime)

@@ -1,4 +1,4 @@
-package text
+package protocol
 
 import "math"
 
@@ -26,9 +26,11 @@ func parseMagnitude(word []byte) (v uint64, negative, ok bool) {
 
 func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
 
-// parseUint takes what memcached takes for an unsigned number, among it a
-// negative one that wraps round to less than 2^63.
-func parseUint(word []byte) (uint64, bool) {
+// ParseUint reads a number as memcached's parsers of text do, who call C's
+// strtoull: white space and a sign before it are let pass, and so is white space
+// with anything behind it. A negative number is taken if it wraps round to less
+// than 2^63.
+func ParseUint(word []byte) (uint64, bool) {
 	v, negative, ok := parseMagnitude(word)
 	if negative {
 		v = -v
@@ -37,7 +39,8 @@ func parseUint(word []byte) (uint64, bool) {
 	return v, ok
 }
 
-func parseInt(word []byte) (int64, bool) {
+// ParseInt is ParseUint for a number with a sign.
+func ParseInt(word []byte) (int64, bool) {
 	v, negative, ok := parseMagnitude(word)
 	if negative {
 		return -int64(v), ok && v <= 1<<63
