@@ -17,6 +17,7 @@ const (
 	StatusNonNumeric       BinaryStatus = 0x06
 	StatusNotMyVBucket     BinaryStatus = 0x07 // Couchbase's
 	StatusNoBucket         BinaryStatus = 0x08 // Couchbase's
+	StatusLocked           BinaryStatus = 0x09 // Couchbase's
 	StatusAuthStale        BinaryStatus = 0x1f // Couchbase's
 	StatusAuthError        BinaryStatus = 0x20
 	StatusAuthContinue     BinaryStatus = 0x21
@@ -42,6 +43,7 @@ var statuses = [...]struct{ name, text string }{
 	StatusNonNumeric:       {"DELTA_BADVAL", "Non-numeric server-side value for incr or decr"},
 	StatusNotMyVBucket:     {"NOT_MY_VBUCKET", ""},
 	StatusNoBucket:         {"NO_BUCKET", ""},
+	StatusLocked:           {"LOCKED", ""},
 	StatusAuthStale:        {"AUTH_STALE", ""},
 	StatusAuthError:        {"AUTH_ERROR", "Auth failure."},
 	StatusAuthContinue:     {"AUTH_CONTINUE", ""},

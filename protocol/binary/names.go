@@ -44,6 +44,7 @@ const (
 	UPRBufferAck   Opcode = 0x5d
 	UPRControl     Opcode = 0x5e
 
+	GetReplica   Opcode = 0x83
 	SelectBucket Opcode = 0x89
 	ObserveSeqno Opcode = 0x91
 	Observe      Opcode = 0x92
@@ -75,5 +76,5 @@ var names = [256]string{
 	UPRDeletion: "UPR_DELETION", UPRExpiration: "UPR_EXPIRATION", UPRFlush: "UPR_FLUSH",
 	UPRNoop: "UPR_NOOP", UPRBufferAck: "UPR_BUFFERACK", UPRControl: "UPR_CONTROL",
 
-	SelectBucket: "SELECT_BUCKET", ObserveSeqno: "OBSERVE_SEQNO", Observe: "OBSERVE",
+	GetReplica: "GET_REPLICA", SelectBucket: "SELECT_BUCKET", ObserveSeqno: "OBSERVE_SEQNO", Observe: "OBSERVE",
 }

@@ -1,8 +1,10 @@
 // Package binary has memcached's binary protocol, both sides of it, without a
-// socket: a Parser turns what a client has sent into Requests, Append and Decode
-// are for who speaks to a server, or listens in. Nothing is copied, parsing
-// allocates nothing, and its result does not depend on how the bytes were split.
-// The replies to parsed Requests are protocol's.
+// socket. For a server a Parser turns what a client has sent into Requests, and
+// package protocol appends the replies. For a client AppendRequest does the
+// reverse, and a PacketParser takes the replies apart; Outcome says what they
+// mean. A PacketParser of either direction is for who listens in. Nothing is
+// copied, parsing allocates nothing, and its result does not depend on how the
+// bytes were split.
 //
 // What the Parser refuses, and with which status, is memcached 1.6.45's doing
 // (proto_bin.c), save where that loses step with its client, who then has replies
