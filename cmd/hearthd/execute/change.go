@@ -18,6 +18,7 @@ var verbOf = [protocol.Ops]hearth.Verb{
 // change is a change of one key that may have to wait for flash or for room.
 type change struct {
 	hearth.Change
+	h *Handler
 	r *protocol.Request // the connection's, which holds it until the change is done
 }
 
@@ -25,12 +26,15 @@ var changes = sync.Pool{New: func() any { return new(change) }}
 
 func (h *Handler) change(c *server.Conn, r *protocol.Request, verb hearth.Verb, dst []byte) ([]byte, server.Pending) {
 	p := changes.Get().(*change)
-	p.r = r
+	p.h, p.r = h, r
 	p.Verb, p.Key, p.Value, p.Flags = verb, r.Key, r.Value, r.Flags
-	p.Exptime, p.Expect, p.Delta = h.exptime(r.Exptime), r.CAS, r.Delta
+	p.Exptime, p.SetExptime = h.exptime(r.Exptime), r.HasExp && keepsExptime(r.Op)
+	p.Compare, p.Expect, p.NewCAS = r.Compare, r.CAS, r.NewCAS
 	if h.opt.NoCAS {
 		p.Expect = 0 // which no item has
 	}
+	p.Delta, p.Vivify, p.Initial, p.VivifyExptime = r.Delta, r.Vivify, r.Initial, h.exptime(r.VivifyExptime)
+	p.Invalidate, p.DropValue = r.Invalidate, r.DropValue
 	if r.TooLarge {
 		return p.reply(p.Refuse(h.cache), dst), nil
 	}
@@ -38,6 +42,11 @@ func (h *Handler) change(c *server.Conn, r *protocol.Request, verb hearth.Verb, 
 		return p.reply(st, dst), nil
 	}
 	return dst, p
+}
+
+// keepsExptime tells whether op leaves the expiry time alone if it is not given.
+func keepsExptime(op protocol.Op) bool {
+	return op == protocol.OpIncr || op == protocol.OpDecr || op == protocol.OpDelete
 }
 
 // Step appends the reply once the change is done.
@@ -50,8 +59,7 @@ func (p *change) Step(dst []byte) ([]byte, bool) {
 }
 
 func (p *change) reply(st hearth.Status, dst []byte) []byte {
-	res := protocol.Result{Outcome: outcomeOf[st], Number: p.Number}
-	res.Item.CAS = p.CAS
+	res := protocol.Result{Outcome: outcomeOf[st], Item: p.h.item(&p.Meta), Number: p.Number}
 	dst = protocol.AppendResult(dst, p.r, &res)
 	p.r, p.Key, p.Value = nil, nil, nil
 	changes.Put(p)

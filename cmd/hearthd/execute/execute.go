@@ -103,7 +103,10 @@ func (h *Handler) exptime(t int64) uint32 {
 
 // item is what replies say of an item.
 func (h *Handler) item(m *hearth.Meta) protocol.Item {
-	it := protocol.Item{Flags: m.Flags, CAS: m.CAS, TTL: -1}
+	it := protocol.Item{
+		Flags: m.Flags, CAS: m.CAS, Size: m.Size, TTL: -1, Age: m.Age,
+		Fetched: m.Fetched, Stale: m.Stale, TokenSent: m.TokenSent,
+	}
 	if h.opt.NoCAS {
 		it.CAS = 0
 	}

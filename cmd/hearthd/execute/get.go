@@ -10,54 +10,97 @@ import (
 
 // Get looks one key up.
 func (h *Handler) Get(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, server.Pending) {
-	value, mark := protocol.BeginValue(dst, r)
-	exptime, m, st := uint32(0), hearth.Meta{}, hearth.Miss
-	if r.Op.Touches() {
-		exptime = h.exptime(r.Exptime)
-		value, m, st = h.cache.FindTouch(r.Key, exptime, value)
-	} else {
-		value, m, st = h.cache.Find(r.Key, value)
-	}
-	switch st {
-	case hearth.Hit:
-		it := h.item(&m)
-		return protocol.EndValue(value, mark, r, &it), nil
-	case hearth.Miss:
+	begun, mark := protocol.BeginValue(dst, r)
+	out, m, st := h.find(r, begun)
+	switch {
+	case st == hearth.Pending:
+		p := lookups.Get().(*lookup)
+		p.h, p.c, p.r = h, c, *r
+		h.startLookup(&p.Lookup, c, r, m)
+		return dst, p
+	case st == hearth.Miss && r.Vivify:
+		return h.vivify(c, r, dst)
+	case st == hearth.Miss:
 		return protocol.AppendOutcome(dst, r, protocol.Miss), nil
+	case h.claims(r, &m):
+		return h.claim(c, r, &m, out[len(begun):], dst)
 	}
-	p := lookups.Get().(*lookup)
-	p.h, p.r = h, *r
-	if r.Op.Touches() {
-		p.StartTouch(h.cache, r.Key, exptime, m, c, 0)
-	} else {
-		p.Start(h.cache, r.Key, m, c, 0)
+	it := h.item(&m)
+	return protocol.EndValue(out, mark, r, &it), nil
+}
+
+// find looks a key up in RAM, as r asks.
+func (h *Handler) find(r *protocol.Request, dst []byte) ([]byte, hearth.Meta, hearth.Status) {
+	if r.NoBump || r.Op.Touches() {
+		return h.cache.FindWith(r.Key, h.access(r), dst)
 	}
-	return dst, p
+	return h.cache.Find(r.Key, dst)
+}
+
+// startLookup goes on where find has found the value to be on flash.
+func (h *Handler) startLookup(l *hearth.Lookup, c *server.Conn, r *protocol.Request, m hearth.Meta) {
+	l.StartWith(h.cache, r.Key, h.access(r), m, c, 0)
+}
+
+// access is what r does to the item that it looks up.
+func (h *Handler) access(r *protocol.Request) hearth.Access {
+	return hearth.Access{Peek: r.NoBump, Touch: r.Op.Touches(), Exptime: h.exptime(r.Exptime)}
 }
 
 // lookup is a key whose value is on its way from flash.
 type lookup struct {
 	hearth.Lookup
 	h *Handler
+	c *server.Conn
 	r protocol.Request
+	// then is what a meta get goes on with that claims the value, or makes it.
+	then server.Pending
 }
 
 var lookups = sync.Pool{New: func() any { return new(lookup) }}
 
 // Step appends the reply once the value is there.
 func (p *lookup) Step(dst []byte) ([]byte, bool) {
-	value, mark := protocol.BeginValue(dst, &p.r)
-	value, m, st := p.Lookup.Step(value)
-	switch st {
-	case hearth.Pending:
-		return dst, false
-	case hearth.Hit:
-		it := p.h.item(&m)
-		dst = protocol.EndValue(value, mark, &p.r, &it)
-	default:
-		dst = protocol.AppendOutcome(dst, &p.r, protocol.Miss)
+	if p.then == nil {
+		out, done := p.land(dst)
+		if !done {
+			return dst, false
+		}
+		if dst = out; p.then == nil {
+			return p.end(dst), true
+		}
 	}
-	p.r = protocol.Request{}
+	out, done := p.then.Step(dst)
+	if !done {
+		return dst, false
+	}
+	return p.end(out), true
+}
+
+// land appends the reply, or has something else go on with it, once the value is
+// there.
+func (p *lookup) land(dst []byte) (out []byte, done bool) {
+	begun, mark := protocol.BeginValue(dst, &p.r)
+	out, m, st := p.Lookup.Step(begun)
+	switch {
+	case st == hearth.Pending:
+		return dst, false
+	case st == hearth.Miss && p.r.Vivify:
+		out, p.then = p.h.vivify(p.c, &p.r, dst)
+	case st == hearth.Miss:
+		out = protocol.AppendOutcome(dst, &p.r, protocol.Miss)
+	case p.h.claims(&p.r, &m):
+		out, p.then = p.h.claim(p.c, &p.r, &m, out[len(begun):], dst)
+	default:
+		it := p.h.item(&m)
+		out = protocol.EndValue(out, mark, &p.r, &it)
+	}
+	return out, true
+}
+
+// end gives p back.
+func (p *lookup) end(dst []byte) []byte {
+	p.r, p.then, p.c = protocol.Request{}, nil, nil
 	lookups.Put(p)
-	return dst, true
+	return dst
 }
