@@ -50,7 +50,7 @@ var arrows = []arrow{
 	{from: "protocol/text", module: []string{"protocol", "protocol/meta"}},
 	{from: "protocol/meta", module: []string{"protocol"}},
 	{from: "protocol/binary", module: []string{"protocol"}},
-	{from: "protocol/client", module: []string{"protocol", "protocol/meta", "protocol/binary"}},
+	{from: "protocol/client", module: []string{"protocol", "protocol/text", "protocol/meta", "protocol/binary"}},
 	{from: "protocol/server", module: []string{"protocol", "protocol/text", "protocol/binary"}, other: []string{"golang.org/x/sys"}},
 	{from: "cmd/hearthd/watch"},
 	{from: "cmd/hearthd/execute", module: []string{rootPath, "protocol", "protocol/text", "protocol/server"}},
