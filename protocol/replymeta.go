@@ -38,37 +38,14 @@ var (
 	metaAlwaysFlags = metaFlagsOf("Ok")
 )
 
-// nextMetaFlag takes the first flag off echo; it is empty if there is none.
-func nextMetaFlag(echo []byte) (flag, rest []byte) {
-	for len(echo) > 0 && echo[0] == ' ' {
-		echo = echo[1:]
-	}
-	end := 0
-	for end < len(echo) && echo[end] != ' ' {
-		end++
-	}
-	return echo[:end], echo[end:]
-}
-
-// maxMetaFlag is the longest " c18446744073709551615".
-const maxMetaFlag = len(" c18446744073709551615")
-
-// metaGap is as long as the longest header of a hit of r, and the line end after
-// the value. beginMeta and endMeta come to the same number.
+// metaGap is at least as long as the longest header of a hit of r with the line
+// end after the value: a flag and the space before it take at least two bytes of
+// Echo, and lead to at most " c18446744073709551615"; but for the key, which is
+// told once. beginMeta and endMeta come to the same number.
 func metaGap(r *Request) int {
-	n := len("VA 4294967295 Z X W\r\n") + len("\r\n")
-	for flag, rest := nextMetaFlag(r.Echo); len(flag) > 0; flag, rest = nextMetaFlag(rest) {
-		switch set := metaFlag(flag[0]); {
-		case set&metaHitFlags == 0:
-		case flag[0] == 'O':
-			n += len(" ") + len(flag)
-		case flag[0] == 'k':
-			n += len(" k b") + base64.StdEncoding.EncodedLen(len(r.Key))
-		default:
-			n += maxMetaFlag
-		}
-	}
-	return n
+	const perByte = len(" c18446744073709551615") / 2
+	const fixed = len("VA 4294967295 Z X W\r\n\r\n") + len(" k b")
+	return fixed + perByte*(len(r.Echo)+1) + base64.StdEncoding.EncodedLen(len(r.Key))
 }
 
 func beginMeta(dst []byte, r *Request) (out []byte, mark int) {
@@ -109,17 +86,19 @@ func endMeta(dst []byte, mark int, r *Request, it *Item) []byte {
 
 // appendMetaFlags answers those flags of r that are in set, in r's order.
 func appendMetaFlags(dst []byte, r *Request, set metaFlags, it *Item, size int) []byte {
-	for flag, rest := nextMetaFlag(r.Echo); len(flag) > 0; flag, rest = nextMetaFlag(rest) {
-		if metaFlag(flag[0])&set == 0 {
+	echo := r.Echo
+	for i := 0; i < len(echo); i++ {
+		c, from := echo[i], i
+		if c == ' ' {
 			continue
 		}
-		dst = append(dst, ' ')
-		if flag[0] == 'O' {
-			dst = append(dst, flag...)
+		for i++; i < len(echo) && echo[i] != ' '; i++ {
+		}
+		if set&metaFlag(c) == 0 {
 			continue
 		}
-		dst = append(dst, flag[0])
-		switch flag[0] {
+		dst = append(dst, ' ', c)
+		switch c {
 		case 's':
 			dst = strconv.AppendUint(dst, uint64(size), 10)
 		case 't':
@@ -132,11 +111,14 @@ func appendMetaFlags(dst []byte, r *Request, set metaFlags, it *Item, size int) 
 			dst = strconv.AppendUint(dst, uint64(it.Age), 10)
 		case 'h':
 			dst = append(dst, digit(it.Fetched))
+		case 'O':
+			dst = append(dst, echo[from+1:i]...)
 		case 'k':
 			dst = appendMetaKey(dst, r)
 			if r.Base64 {
 				dst = append(dst, " b"...)
 			}
+			set &^= metaFlag('k')
 		}
 	}
 	return dst

@@ -5,13 +5,8 @@ import "github.com/hearthcache/hearth/protocol"
 // letters is a set of letters from A to z.
 type letters uint64
 
-// letter is the set of c, empty if c is no letter.
-func letter(c byte) letters {
-	if c < 'A' || c > 'z' {
-		return 0
-	}
-	return 1 << (c - 'A')
-}
+// letter is the set of c, empty or of no letter if c is none.
+func letter(c byte) letters { return 1 << (c - 'A') }
 
 func setOf(s string) (set letters) {
 	for i := range len(s) {
@@ -41,50 +36,66 @@ type flags struct {
 func (f *flags) has(c byte) bool { return f.seen&letter(c) != 0 }
 
 // odd tells of the first character of a word that the word cannot be a flag.
-func odd(c byte) bool { return letter(c) == 0 && c-'0' > 9 }
+func odd(c byte) bool { return c-'A' > 'z'-'A' && c-'0' > 9 }
 
 // parse parses r.Echo. Of several faults memcached tells one: before all others
 // a word that cannot be a flag, the key's length, and too many words. A flag
 // that is unknown or comes twice ends the search, else the last fault counts.
 func (f *flags) parse(r *protocol.Request) (refusal string) {
-	ended := false
-	line := r.Echo
+	line, words, ended := r.Echo, f.words, false
+	simple := plainFlags // that may still come
 	for i := 0; i < len(line); i++ {
 		c := line[i]
 		if c == ' ' {
 			continue
 		}
+		words++
+		if set := letter(c); simple&set != 0 && (i+1 == len(line) || line[i+1] == ' ') {
+			simple &^= set
+			f.seen |= set
+			continue
+		}
 		from := i + 1
 		for i++; i < len(line) && line[i] != ' '; i++ {
 		}
-		f.words++
-		set := letter(c)
-		switch {
+		switch why := ""; {
 		case odd(c):
 			f.odd = true
 			return badFormat
-		case ended:
-		case f.seen&set != 0:
-			refusal, ended = twiceFlag, true
-		case plainFlags&set != 0:
-			f.seen |= set
-		case otherFlags&set != 0:
-			if why := f.argument(c, line[from:i], r); why != "" {
+		case !ended:
+			if why, ended = f.flag(c, line[from:i], r); why != "" {
 				refusal = why
 			}
-			f.seen |= set
-		default:
-			refusal, ended = badFlag, true
+			simple = plainFlags &^ f.seen
+		}
+		if ended {
+			simple = 0
 		}
 	}
 	switch {
 	case len(r.Key) > protocol.MaxKey:
 		return badFormat
-	case f.words > maxWords:
+	case words > maxWords:
 		return tooManyWords
 	}
 	r.Quiet = f.has('q')
 	return refusal
+}
+
+// flag takes one flag and what follows it, and tells whether it is the last that
+// is looked at.
+func (f *flags) flag(c byte, word []byte, r *protocol.Request) (refusal string, last bool) {
+	set := letter(c)
+	switch {
+	case f.seen&set != 0:
+		return twiceFlag, true
+	case (plainFlags|otherFlags)&set == 0:
+		return badFlag, true
+	case otherFlags&set != 0:
+		refusal = f.argument(c, word, r)
+	}
+	f.seen |= set
+	return refusal, false
 }
 
 // argument takes what follows the flag c.

@@ -39,6 +39,9 @@ func (p *Parser) command(in, line []byte, n int, r *protocol.Request) (int, prot
 	if len(line) > len("get ") && string(line[:len("get ")]) == "get " {
 		return p.retrieval(protocol.OpGet, line[len("get "):], n, r)
 	}
+	if len(line) > len("mg ") && line[2] == ' ' && meta.IsCommand(line[:2]) {
+		return p.meta(line[:2], line[3:], in, n, r)
+	}
 	name, args := NextKey(line)
 	if meta.IsCommand(name) {
 		return p.meta(name, args, in, n, r)
