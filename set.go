@@ -76,20 +76,22 @@ type Change struct {
 	Number uint64
 	// CAS is the item's after the change, 0 if it was not changed.
 	CAS uint64
-	// Meta is of the item as it is after the change; zero if it was not changed, or
-	// is no more.
-	Meta Meta
 
 	flight
-	w      memtier.Write
-	header memtier.Item // where the value was found on flash
+	// w is the change as a write. By other verbs, too, w.OldItem is what was known
+	// of the item before the change, and w.NewItem after it.
+	w memtier.Write
 }
+
+// Meta is of the item as it is after the change, with Age 0; zero if it was not
+// changed, or is no more.
+func (ch *Change) Meta() Meta { return metaOf(&ch.w.NewItem, 0) }
 
 // Start begins the change and goes on as far as it can without blocking. While
 // it is Pending, n is notified with tag whenever Step can go on.
 func (ch *Change) Start(c *Cache, n ioq.Notifier, tag uint64) Status {
 	ch.flight = flight{c: c, n: n, tag: tag, hash: c.mem.Hash(ch.Key)}
-	ch.Number, ch.CAS, ch.Meta = 0, 0, Meta{}
+	ch.Number, ch.CAS, ch.w.OldItem, ch.w.NewItem = 0, 0, memtier.Item{}, memtier.Item{}
 	if len(ch.Key)+len(ch.Value) > c.opts.MaxItem {
 		return ch.tooLarge()
 	}
@@ -160,7 +162,7 @@ func (ch *Change) attempt() (st memtier.Status, done bool) {
 		if st != memtier.OnFlash {
 			return st, st != memtier.NoRoom
 		}
-		if ch.board(headerOf(&ch.header)) == gone {
+		if ch.board(headerOf(&ch.w.OldItem)) == gone {
 			return memtier.Changed, false
 		}
 	}
@@ -186,25 +188,24 @@ func (ch *Change) attempt() (st memtier.Status, done bool) {
 // inRAM tries the change on index and segments alone: OnFlash if the answer
 // depends on a record, whose header it notes.
 func (ch *Change) inRAM() (st memtier.Status) {
-	mem, now := ch.c.mem, ch.c.now.Load()
+	mem, now, it := ch.c.mem, ch.c.now.Load(), &ch.w.OldItem
 	switch {
 	case ch.Verb == Touch:
-		_, ch.header, st = mem.Touch(ch.hash, ch.Key, nil, ch.Exptime, now, memtier.AsRead)
-		if st == memtier.Hit {
-			ch.touched(ch.header)
+		if _, *it, st = mem.Touch(ch.hash, ch.Key, nil, ch.Exptime, now, memtier.AsRead); st == memtier.Hit {
+			ch.touched(*it)
 		}
 	case !ch.deletes():
-		return ch.store(memtier.Found{})
+		return ch.store(nil)
 	case ch.Compare:
-		ch.header, st = mem.DeleteIf(ch.hash, ch.Key, ch.Expect, now)
+		*it, st = mem.DeleteIf(ch.hash, ch.Key, ch.Expect, now)
 	default:
-		ch.header, st = mem.Delete(ch.hash, ch.Key, now)
+		*it, st = mem.Delete(ch.hash, ch.Key, now)
 	}
 	switch st {
 	case memtier.Deleted:
-		ch.c.died(ch.header)
+		ch.c.died(*it)
 	case memtier.Expired, memtier.NotFound: // not found: it had expired, or is nowhere
-		ch.c.lapsed(ch.header)
+		ch.c.lapsed(*it)
 	}
 	return st
 }
@@ -212,16 +213,10 @@ func (ch *Change) inRAM() (st memtier.Status) {
 // deletes tells whether the item goes, and is not just emptied or marked.
 func (ch *Change) deletes() bool { return ch.Verb == Delete && !ch.Invalidate && !ch.DropValue }
 
-// became notes what the item is after the change.
-func (ch *Change) became(it memtier.Item) {
-	ch.Meta = metaOf(&it, it.Atime)
-	ch.CAS = it.CAS
-}
-
-// touched is became after a touch, which counts as an access.
+// touched notes what a touch makes of the item.
 func (ch *Change) touched(it memtier.Item) {
 	it.Exptime, it.Accessed = ch.Exptime, true
-	ch.became(it)
+	ch.w.NewItem, ch.CAS = it, it.CAS
 }
 
 var modeOf = [...]memtier.Mode{
@@ -232,14 +227,31 @@ var modeOf = [...]memtier.Mode{
 
 // store carries out the change as a write, given the record that was read from
 // flash, if one was.
-func (ch *Change) store(found memtier.Found) memtier.Status {
-	ch.w = memtier.Write{
-		Hash: ch.hash, Key: ch.Key, Value: ch.Value, Flags: ch.Flags, Exptime: ch.Exptime, Mode: modeOf[ch.Verb],
-		NewCAS: ch.NewCAS, Compare: ch.Compare || ch.Verb == CompareAndSwap, Expect: ch.Expect,
-		AllowLate: ch.Invalidate, SetExptime: ch.SetExptime, Delta: ch.Delta,
-		Vivify: ch.Vivify, Initial: ch.Initial, VivifyExptime: ch.VivifyExptime, Found: found,
-	}
+func (ch *Change) store(found *memtier.Found) memtier.Status {
+	ch.write()
 	w := &ch.w
+	if found != nil {
+		w.Found = *found
+	} else {
+		w.Found = memtier.Found{}
+	}
+	st := ch.c.mem.Store(w, ch.c.now.Load())
+	ch.Number, ch.CAS = w.Number, w.NewItem.CAS
+	if w.HasDisplaced {
+		ch.c.journalDead(addrOf(w.Displaced, w.DisplacedClass))
+	}
+	return ch.answer(st)
+}
+
+// write puts the change as a write. It sets all fields that it ever sets, one by
+// one: to build a new Write takes longer than to carry it out.
+func (ch *Change) write() {
+	w := &ch.w
+	w.Hash, w.Key, w.Value, w.Flags, w.Exptime = ch.hash, ch.Key, ch.Value, ch.Flags, ch.Exptime
+	w.Mode, w.State, w.NewCAS, w.KeepCAS = modeOf[ch.Verb], 0, ch.NewCAS, false
+	w.Compare, w.Expect, w.AllowLate = ch.Compare || ch.Verb == CompareAndSwap, ch.Expect, ch.Invalidate
+	w.Vivify, w.VivifyExptime, w.Initial = ch.Vivify, ch.VivifyExptime, ch.Initial
+	w.SetExptime, w.Delta = ch.SetExptime, ch.Delta
 	if ch.TokenSent {
 		w.State = memtier.TokenSent
 	}
@@ -249,15 +261,6 @@ func (ch *Change) store(found memtier.Found) memtier.Status {
 	if ch.Verb == Delete && ch.DropValue {
 		ch.hollow()
 	}
-	st := ch.c.mem.Store(w, ch.c.now.Load())
-	ch.header, ch.Number = w.OldItem, w.Number
-	if w.HasDisplaced {
-		ch.c.journalDead(addrOf(w.Displaced, w.DisplacedClass))
-	}
-	if st == memtier.Stored {
-		ch.became(w.NewItem)
-	}
-	return ch.answer(st)
 }
 
 // hollow makes the write one that leaves the item without a value.
@@ -296,10 +299,10 @@ func (ch *Change) onRecord(rec *flashtier.Record) memtier.Status {
 			return memtier.Changed
 		}
 		ch.c.flash.Touched(ch.addr, ch.Exptime)
-		ch.touched(itemOn(rec, ch.header))
+		ch.touched(itemOn(rec, ch.w.OldItem))
 		return memtier.Hit
 	case !ch.deletes():
-		return ch.store(memtier.Found{
+		return ch.store(&memtier.Found{
 			Loc: ch.loc, Own: true, Flags: rec.Flags, CAS: rec.CAS, State: memtier.State(rec.State),
 			Atime: ch.read.Created(), Value: rec.Value,
 		})
@@ -318,7 +321,7 @@ func (ch *Change) onStranger() memtier.Status {
 	if ch.Verb == Touch || ch.deletes() {
 		return memtier.NotFound
 	}
-	return ch.store(memtier.Found{Loc: ch.loc})
+	return ch.store(&memtier.Found{Loc: ch.loc})
 }
 
 // counted counts the outcome of the change and returns it.

@@ -152,10 +152,9 @@ func (v *Victim) keepLocked(s *shard, p *slot, now uint32) bool {
 	defer v.t.segs.done(l)
 	v.kept += units
 	r := v.t.segs.record(l)
-	r.init(v.cur.key(), v.cur.valLen(), units)
+	r.init(v.cur.key(), v.cur.valLen(), units, v.cur.state())
 	copy(r.value(), v.cur.value())
 	r.cas, r.flags, r.atime = v.cur.cas, v.cur.flags, v.cur.atime
-	r.setState(v.cur.state())
 	to := makeSlot(p.tag(), l, 0, p.exptime())
 	to.setAccess(p.access())
 	to.age()

@@ -75,14 +75,17 @@ func (r record) room() []byte {
 
 func (r record) hasKey(key []byte) bool { return bytes.Equal(r.key(), key) }
 
-func (r record) setValLen(n int) { r.shape.Store(makeShape(r.keyLen(), n, r.extent(), r.state())) }
-
-func (r record) setState(s State) { r.shape.Store(makeShape(r.keyLen(), r.valLen(), r.extent(), s)) }
+// set changes the length of the value and the state.
+func (r record) set(valLen int, s State) {
+	if shape := makeShape(r.keyLen(), valLen, r.extent(), s); shape != r.shape.Load() {
+		r.shape.Store(shape)
+	}
+}
 
 // fetched notes that the slot has counted reads, before these are forgotten.
 func (r record) fetched(p *slot) {
 	if s := r.state(); p.reads() > 0 && s&Fetched == 0 {
-		r.setState(s | Fetched)
+		r.set(r.valLen(), s|Fetched)
 	}
 }
 
@@ -93,9 +96,9 @@ func (r record) fits(n int) bool {
 	return units <= r.extent() && (units >= r.extent()/2 || r.extent() <= 8)
 }
 
-// init writes all but the value.
-func (r record) init(key []byte, valLen int, extent uint64) {
-	r.shape.Store(makeShape(len(key), valLen, extent, 0))
+// init writes key and sizes.
+func (r record) init(key []byte, valLen int, extent uint64, s State) {
+	r.shape.Store(makeShape(len(key), valLen, extent, s))
 	copy(r.data(0, len(key)), key)
 }
 

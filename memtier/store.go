@@ -28,9 +28,14 @@ func (t *Tier) Store(w *Write, now uint32) Status {
 			return st
 		}
 	}
-	st := t.tryStore(w, u)
+	st := t.tryStore(w, &u)
 	if st == crowded {
-		st = t.tryStore(w, u)
+		if w.Found.Loc == 0 { // what there is may have changed: plan anew
+			staged := u.staged
+			u = w.update(now)
+			u.staged = staged
+		}
+		st = t.tryStore(w, &u)
 	}
 	if st == crowded {
 		st = NoRoom
@@ -55,17 +60,17 @@ func (t *Tier) stage(u *update, units uint64) Status {
 		return NoRoom
 	}
 	r := t.segs.record(l)
-	r.init(u.key, u.size(), units)
+	r.init(u.key, u.size(), units, u.state)
 	u.fill(r)
 	u.staged = l
 	return Stored
 }
 
 // tryStore may answer crowded once, for a table that then grows.
-func (t *Tier) tryStore(w *Write, u update) Status {
+func (t *Tier) tryStore(w *Write, u *update) Status {
 	s := t.lockRoomy(w.Hash)
 	defer s.mu.Unlock()
-	return t.storeLocked(s, w, &u)
+	return t.storeLocked(s, w, u)
 }
 
 // lockRoomy locks the shard of a hash after making room in it, if it can.
@@ -111,7 +116,9 @@ func (t *Tier) judgeLocked(w *Write, p *slot, old record, u *update) Status {
 		if !onFlash || p.loc() != w.Found.Loc {
 			return Changed
 		}
-	case onFlash && !w.blind():
+	case w.blind():
+		return Stored
+	case onFlash:
 		w.Displaced, w.DisplacedClass = p.loc(), p.class()
 		return OnFlash
 	default:

@@ -332,7 +332,7 @@ func TestWriterHoldsSegment(t *testing.T) {
 	if _, ok := tier.TakeOldest(0, 1); ok {
 		t.Error("taken under a writer")
 	}
-	tier.segs.record(l).init([]byte("k"), 0, 10)
+	tier.segs.record(l).init([]byte("k"), 0, 10, 0)
 	tier.segs.done(l)
 	if _, ok := tier.TakeOldest(1, 1); ok {
 		t.Error("taken too young")

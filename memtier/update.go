@@ -44,6 +44,7 @@ func (t *Tier) writeLocked(s *shard, p *slot, tag uint64, old record, u *update)
 			u.fill(old)
 			p.overwrite()
 		}
+		old.set(u.size(), u.state)
 		u.stamp(old)
 		p.setExptime(u.exptime)
 		return true
@@ -57,10 +58,14 @@ func (t *Tier) writeLocked(s *shard, p *slot, tag uint64, old record, u *update)
 		}
 		defer t.segs.done(l)
 		r := t.segs.record(l)
-		r.init(u.key, u.size(), units)
+		r.init(u.key, u.size(), units, u.state)
 		u.fill(r)
+		u.stamp(r)
+	} else {
+		r := t.segs.record(l)
+		r.set(u.size(), u.state)
+		u.stamp(r)
 	}
-	u.stamp(t.segs.record(l))
 	to := makeSlot(tag, l, 0, u.exptime)
 	if u.same {
 		to.setAccess(p.access())
@@ -72,8 +77,7 @@ func (t *Tier) writeLocked(s *shard, p *slot, tag uint64, old record, u *update)
 // fill writes the value. The tail goes first: if it is the value that is being
 // overwritten, it has to move out of the way.
 func (u *update) fill(r record) {
-	r.setValLen(u.size())
-	v := r.value()
+	v := r.room()[:u.size()]
 	if u.width > 0 {
 		AppendNumber(v[:0], u.number, u.width)
 		return
@@ -83,7 +87,4 @@ func (u *update) fill(r record) {
 }
 
 // stamp writes what changes with the value.
-func (u *update) stamp(r record) {
-	r.cas, r.flags, r.atime = u.cas, u.flags, u.atime
-	r.setState(u.state)
-}
+func (u *update) stamp(r record) { r.cas, r.flags, r.atime = u.cas, u.flags, u.atime }
