@@ -59,7 +59,8 @@ func (p *change) Step(dst []byte) ([]byte, bool) {
 }
 
 func (p *change) reply(st hearth.Status, dst []byte) []byte {
-	res := protocol.Result{Outcome: outcomeOf[st], Item: p.h.item(&p.Meta), Number: p.Number}
+	m := p.Meta()
+	res := protocol.Result{Outcome: outcomeOf[st], Item: p.h.item(&m), Number: p.Number}
 	dst = protocol.AppendResult(dst, p.r, &res)
 	p.r, p.Key, p.Value = nil, nil, nil
 	changes.Put(p)

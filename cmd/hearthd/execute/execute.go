@@ -61,6 +61,8 @@ func (h *Handler) Do(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, s
 		return h.flushAll(r, dst), nil
 	case protocol.OpVersion:
 		return protocol.AppendVersion(dst, r, h.opt.Version), nil
+	case protocol.OpMetaDebug:
+		return h.debug(c, r, dst)
 	case protocol.OpNoop:
 		return protocol.AppendOutcome(dst, r, protocol.Done), nil
 	}

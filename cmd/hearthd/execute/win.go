@@ -99,8 +99,9 @@ func (p *win) settle(st hearth.Status, dst []byte) ([]byte, bool) {
 			return p.reply(dst, p.found, false), true
 		case p.stage == adding && st == hearth.Stored:
 			p.value = p.value[:0]
-			p.Meta.TokenSent = false // what it was before this client won
-			return p.reply(dst, p.Meta, true), true
+			m := p.Meta()
+			m.TokenSent = false // what it was before this client won
+			return p.reply(dst, m, true), true
 		case p.stage == adding && st != hearth.NotStored:
 			return p.end(protocol.AppendOutcome(dst, &p.r, outcomeOf[st])), true
 		default: // another was faster
