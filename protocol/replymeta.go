@@ -167,10 +167,14 @@ func appendMeta(dst []byte, r *Request, res *Result) []byte {
 }
 
 // metaExpected tells whether a quiet request does not want to hear of o: the
-// success of a change, the miss of a get. A change that found nothing is told.
+// success of a change, the miss of a get and, in newer versions of memcached,
+// that what was to be deleted is not there. Other changes that found nothing are told.
 func metaExpected(op Op, o Outcome) bool {
-	if op.Retrieval() {
-		return o == Miss
+	switch o {
+	case Miss:
+		return op.Retrieval()
+	case NotFound:
+		return op == OpDelete
 	}
 	return o == Stored || o == Deleted || o == Touched
 }

@@ -98,7 +98,7 @@ func TestMetaResult(t *testing.T) {
 		{protocol.OpDelete, " q I", protocol.Touched, ""},
 		{protocol.OpDelete, " O12 I", protocol.Touched, "HD O12\r\n"},
 		{protocol.OpDelete, " k", protocol.NotFound, "NF kkey\r\n"},
-		{protocol.OpDelete, " q k", protocol.NotFound, "NF kkey\r\n"},
+		{protocol.OpDelete, " q k", protocol.NotFound, ""},
 		{protocol.OpDelete, " q C5", protocol.Exists, "EX\r\n"},
 
 		{protocol.OpIncr, "", protocol.Stored, "HD\r\n"},
