@@ -15,13 +15,12 @@ type Meta struct {
 	CAS     uint64
 	Size    int // of the value, bytes
 	// Age is how many seconds ago the item was last read or written, this access
-	// not counted. Of a value on flash that is not known: Age is then the time
-	// since the page that it lies on was begun, or since a hot copy of it was
-	// made.
+	// not counted; a restart counts as a write. Of a value on flash that is not
+	// known: Age is then the time since the page that it lies on was begun, or
+	// since a hot copy of it was made.
 	Age uint32
 	// Fetched says that the item was read or touched before this access, since it
-	// was stored. What was first read on flash is taken for unread again after a
-	// restart.
+	// was stored. What was read on flash only is taken for unread after a restart.
 	Fetched   bool
 	Stale     bool // invalidated: the value may be out of date
 	TokenSent bool // a Claim has succeeded since the item was stored or invalidated

@@ -197,7 +197,7 @@ func (c *Cache) loadImage(r *imageReader) (n loaded) {
 // loadRecord stores one record, in place of the oldest if it has to and may.
 func (c *Cache) loadRecord(d *demoter, r *imageRecord) {
 	w := memtier.Write{
-		Hash: c.mem.Hash(r.key), Key: r.key, Value: r.value, Flags: r.flags, Exptime: r.exptime, NewCAS: r.cas,
+		Hash: c.mem.Hash(r.key), Key: r.key, Value: r.value, Flags: r.flags, Exptime: r.exptime, NewCAS: r.cas, State: r.state,
 	}
 	for c.mem.Store(&w, c.now.Load()) == memtier.NoRoom && d.step(0) {
 	}
@@ -245,7 +245,7 @@ func (c *Cache) writeItems(w *imageWriter, until time.Time) error {
 			if verdict, it, value = v.Judge(c.now.Load(), false, value[:0]); verdict != memtier.Demote {
 				continue
 			}
-			r := imageRecord{cas: it.CAS, flags: it.Flags, exptime: it.Exptime, key: v.Key(), value: value}
+			r := imageRecord{cas: it.CAS, flags: it.Flags, exptime: it.Exptime, state: it.State, key: v.Key(), value: value}
 			if err := w.put(&r); err != nil {
 				return err
 			}

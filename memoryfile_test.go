@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hearthcache/hearth/memtier"
 )
 
 var update = flag.Bool("update", false, "write a golden memory file that is missing")
@@ -398,7 +400,7 @@ func TestMemoryFileRefused(t *testing.T) {
 		make func(file string) error
 		want string
 	}{
-		{"newer", func(file string) error { return os.WriteFile(file, newer, 0o600) }, "has format 2, the newest known is 1"},
+		{"newer", func(file string) error { return os.WriteFile(file, newer, 0o600) }, "has format 3, the newest known is 2"},
 		{"directory", func(file string) error { return os.Mkdir(file, 0o700) }, "is not a regular file"},
 		{"fifo", func(file string) error { return syscall.Mkfifo(file, 0o600) }, "is not a regular file"},
 		{"no directory", func(file string) error { return os.Remove(filepath.Dir(file)) }, "no such file or directory"},
@@ -501,6 +503,7 @@ func goldenImage(t testing.TB) []byte {
 		r := imageRecord{
 			cas: uint64(90 + i), flags: uint32(i) << 28, exptime: uint32(i) * 1_000_000_000 / 2,
 			key: fmt.Appendf(nil, "key-%0*d", i, i), value: bytes.Repeat([]byte{byte(i)}, i*i),
+			state: memtier.State(i % 8),
 		}
 		if err := w.put(&r); err != nil {
 			t.Fatal(err)
@@ -512,32 +515,43 @@ func goldenImage(t testing.TB) []byte {
 	return b.Bytes()
 }
 
-// TestMemoryFileGolden holds the format to the file of its first version.
+// TestMemoryFileGolden reads the files that every version has written, and holds
+// what is written to the newest.
 func TestMemoryFileGolden(t *testing.T) {
-	path, got := filepath.Join("testdata", "memoryfile", "v1", "items.memory"), goldenImage(t)
-	want, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) && *update {
-		err, want = errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, got, 0o644)), got
+	for version := 1; version <= imageVersion; version++ {
+		path, got := filepath.Join("testdata", "memoryfile", fmt.Sprintf("v%d", version), "items.memory"), goldenImage(t)
+		want, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) && *update {
+			err, want = errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, got, 0o644)), got
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if version == imageVersion && !bytes.Equal(got, want) {
+			t.Errorf("what is written differs from %s", path)
+		}
+		checkGolden(t, want, version)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("what is written differs from %s", path)
-	}
-	r, err := newImageReader(bytes.NewReader(want), int64(len(want)), 1<<20)
+}
+
+func checkGolden(t *testing.T, b []byte, version int) {
+	r, err := newImageReader(bytes.NewReader(b), int64(len(b)), 1<<20)
 	if err != nil || r.head != (imageHeader{0x0123456789abcdef, 99, 2_000_000_000, 1_700_000_000}) {
-		t.Fatalf("header %+v, %v", r.head, err)
+		t.Fatalf("version %d: header %+v, %v", version, r.head, err)
 	}
 	for i := range 9 {
+		state := memtier.State(i % 8)
+		if version == 1 {
+			state = 0
+		}
 		rec, ok := r.next()
-		if !ok || rec.cas != uint64(90+i) || rec.flags != uint32(i)<<28 || rec.exptime != uint32(i)*1_000_000_000/2 ||
+		if !ok || rec.cas != uint64(90+i) || rec.flags != uint32(i)<<28 || rec.exptime != uint32(i)*1_000_000_000/2 || rec.state != state ||
 			string(rec.key) != fmt.Sprintf("key-%0*d", i, i) || !bytes.Equal(rec.value, bytes.Repeat([]byte{byte(i)}, i*i)) {
-			t.Errorf("record %d: %+v, %v", i, rec, ok)
+			t.Errorf("version %d, record %d: %+v, %v", version, i, rec, ok)
 		}
 	}
 	if _, ok := r.next(); ok || !r.sound() {
-		t.Errorf("at the end %+v", r)
+		t.Errorf("version %d, at the end %+v", version, r)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/hearthcache/hearth/memtier"
 	"github.com/klauspost/crc32"
 )
 
@@ -17,14 +18,15 @@ import (
 //
 //	header, 48 bytes                          record, at a multiple of 8
 //	 0  8  magic "hearthmf"                    0  4  CRC of bytes 4 to 31, from the low half of the salt
-//	 8  4  format version, 1                   4  4  CRC of key and value, from the high half of the salt
+//	 8  4  format version, 2                   4  4  CRC of key and value, from the high half of the salt
 //	12  4  CRC of bytes 16 to 47               8  8  CAS
 //	16  8  salt, random                       16  4  client flags
 //	24  8  the last CAS given out             20  4  exptime, unix seconds, 0 never
 //	32  4  when a delayed flush of all        24  4  length of the value
 //	       items is due, unix seconds, 0 none 28  1  length of the key, at least 1
-//	36  4  zero                               29  3  zero
-//	40  8  time of writing, unix seconds      32     key, value, zeroes up to a multiple of 8
+//	36  4  zero                               29  1  state bits, see memtier.State; zero in version 1
+//	40  8  time of writing, unix seconds      30  2  zero
+//	                                          32     key, value, zeroes up to a multiple of 8
 //
 //	trailer, the last 32 bytes
 //	 0  8  magic "hearthme"
@@ -42,7 +44,7 @@ import (
 // version above its own before it looks at the CRC. The golden file in
 // testdata/memoryfile holds this text and the code together.
 const (
-	imageVersion = 1
+	imageVersion = 2
 
 	imageHeaderBytes  = 48
 	imageRecordBytes  = 32 // before the key
@@ -79,6 +81,7 @@ type imageHeader struct {
 type imageRecord struct {
 	cas            uint64
 	flags, exptime uint32
+	state          memtier.State
 	key, value     []byte
 	keyLen, valLen int
 	sum            uint32
@@ -139,18 +142,18 @@ func (h *imageHeader) encodeRecord(b []byte, r *imageRecord) {
 	le.PutUint32(b[16:], r.flags)
 	le.PutUint32(b[20:], r.exptime)
 	le.PutUint32(b[24:], uint32(len(r.value)))
-	le.PutUint32(b[28:], uint32(len(r.key)))
+	le.PutUint32(b[28:], uint32(len(r.key))|uint32(r.state)<<8)
 	le.PutUint32(b, h.sum(b[4:imageRecordBytes]))
 }
 
 // decodeRecord reads what encodeRecord has written; false if b is no such thing.
 func (h *imageHeader) decodeRecord(b []byte) (r imageRecord, ok bool) {
-	key, value := le.Uint32(b[28:]), le.Uint32(b[24:])
-	if key < 1 || key > MaxKey || value > maxMaxItem || le.Uint32(b) != h.sum(b[4:imageRecordBytes]) {
+	key, value := b[28], le.Uint32(b[24:])
+	if key < 1 || key > MaxKey || value > maxMaxItem || le.Uint16(b[30:]) != 0 || le.Uint32(b) != h.sum(b[4:imageRecordBytes]) {
 		return r, false
 	}
 	return imageRecord{
-		cas: le.Uint64(b[8:]), flags: le.Uint32(b[16:]), exptime: le.Uint32(b[20:]),
+		cas: le.Uint64(b[8:]), flags: le.Uint32(b[16:]), exptime: le.Uint32(b[20:]), state: memtier.State(b[29]),
 		keyLen: int(key), valLen: int(value), sum: le.Uint32(b[4:]),
 	}, true
 }

@@ -69,7 +69,8 @@ type Change struct {
 	Initial       uint64
 	VivifyExptime uint32 // Unix seconds; 0 means never
 
-	// TokenSent has the item of a Set or an Add begin with TokenSent set.
+	// TokenSent has the item of a Set or an Add begin with TokenSent set, and as
+	// one that was read: a lookup that found nothing stores it for its client.
 	TokenSent bool
 
 	// Number is the new value after Incr or Decr.
@@ -253,7 +254,7 @@ func (ch *Change) write() {
 	w.Vivify, w.VivifyExptime, w.Initial = ch.Vivify, ch.VivifyExptime, ch.Initial
 	w.SetExptime, w.Delta = ch.SetExptime, ch.Delta
 	if ch.TokenSent {
-		w.State = memtier.TokenSent
+		w.State = memtier.TokenSent | memtier.Fetched
 	}
 	if ch.NewCAS == 0 {
 		w.NewCAS = ch.c.nextCAS()
