@@ -45,6 +45,9 @@ func (h *admin) appendStats(r *protocol.Request, dst []byte) []byte {
 		return h.appendLines(dst, r, h.pages())
 	case "reset":
 		h.reset()
+		if r.Proto == protocol.Binary {
+			return protocol.AppendStatEnd(dst, r)
+		}
 		return append(dst, protocol.Reset...)
 	}
 	return protocol.AppendOutcome(dst, r, protocol.Unknown)
