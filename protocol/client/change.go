@@ -19,8 +19,11 @@ func (c *Client) Replace(ctx context.Context, it Item) error {
 }
 
 // CompareAndSwap stores the item if its CAS is still that of the key's item;
-// otherwise ErrExists, or ErrNotFound.
+// otherwise ErrExists, or ErrNotFound. 0 is no item's CAS.
 func (c *Client) CompareAndSwap(ctx context.Context, it Item) error {
+	if it.CAS == 0 { // which would mean any, in binary
+		return ErrExists
+	}
 	return c.store(ctx, protocol.OpCAS, it)
 }
 

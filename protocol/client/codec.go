@@ -4,7 +4,8 @@ import "github.com/hearthcache/hearth/protocol"
 
 // codec is a protocol as the client speaks it. It has no state.
 type codec interface {
-	// appendCall appends the requests of k, which is as its caller made it.
+	// appendCall appends the requests of k, which is as its caller made it but
+	// for the opaque: it may use as many as k has keys, and one more.
 	appendCall(dst []byte, k *call) []byte
 	// next takes the first piece of a reply to k from in, and returns how
 	// many bytes that is, 0 if it is not there yet, and whether k is answered.
@@ -17,4 +18,4 @@ type codec interface {
 }
 
 // codecs are the protocols that there are.
-var codecs = [...]codec{protocol.Text: textCodec{}}
+var codecs = [...]codec{protocol.Text: textCodec{}, protocol.Binary: binaryCodec{}}

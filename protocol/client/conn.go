@@ -34,7 +34,8 @@ type conn struct {
 	sent    []*call  // whose bytes write has taken
 	used    int64    // when it got its last call
 	timer   *time.Timer
-	err     error // why it failed
+	opaque  uint32 // of the next call
+	err     error  // why it failed
 
 	// Of the goroutine run.
 	waiting []*call // taken from sent; nil are answered
@@ -66,6 +67,8 @@ func (c *conn) send(k *call) bool {
 		return false
 	}
 	before := len(c.out)
+	k.opaque = c.opaque
+	c.opaque += uint32(len(k.keys)) + 1
 	c.out = c.client.codec.appendCall(c.out, k)
 	k.sent = len(c.out) - before
 	k.req.Value = nil

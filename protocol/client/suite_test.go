@@ -16,7 +16,7 @@ import (
 	"github.com/hearthcache/hearth/protocol/client"
 )
 
-var protocols = map[string]protocol.Protocol{"text": protocol.Text}
+var protocols = map[string]protocol.Protocol{"text": protocol.Text, "binary": protocol.Binary}
 
 // servers are what every protocol is tried against.
 var servers = map[string]func(t *testing.T) (addr string, flash bool){
@@ -114,6 +114,7 @@ func checkCAS(t *testing.T, c *client.Client, ctx context.Context) {
 	want(t, "cas of nothing", c.CompareAndSwap(ctx, client.Item{Key: key, CAS: 1}), client.ErrNotFound)
 	want(t, "set", c.Set(ctx, client.Item{Key: key, Value: []byte("1")}), nil)
 	it := wantValue(t, c, key, "1")
+	want(t, "cas of 0", c.CompareAndSwap(ctx, client.Item{Key: key}), client.ErrExists)
 	it.Value = []byte("2")
 	want(t, "cas", c.CompareAndSwap(ctx, it), nil)
 	want(t, "cas again", c.CompareAndSwap(ctx, it), client.ErrExists)
@@ -235,6 +236,15 @@ func checkKeys(t *testing.T, c *client.Client, ctx context.Context) {
 	longest := strings.Repeat("k", 250)
 	want(t, "longest key", c.Set(ctx, client.Item{Key: longest, Value: []byte("long")}), nil)
 	wantValue(t, c, longest, "long")
+	odd := "a key\r\nwith everything \x00\xff"
+	if err := c.Set(ctx, client.Item{Key: odd, Value: []byte("odd")}); err == nil {
+		wantValue(t, c, odd, "odd")
+		if found, err := c.GetMulti(ctx, longest, odd); len(found) != 2 || string(found[odd].Value) != "odd" {
+			t.Errorf("multi-get of an odd key: %v, %v", found, err)
+		}
+	} else {
+		want(t, "odd key", err, client.ErrKey)
+	}
 	for _, key := range []string{"", longest + "k"} {
 		want(t, "set", c.Set(ctx, client.Item{Key: key}), client.ErrKey)
 		want(t, "append", c.Append(ctx, key, nil), client.ErrKey)
