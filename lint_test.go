@@ -58,7 +58,7 @@ var arrows = []arrow{
 	{from: "cmd/hearth", module: []string{"tools/loadgen", "tools/certify"}, other: []string{"github.com/spf13/cobra", "github.com/spf13/pflag"}},
 	{from: "tools/oracle"},
 	{from: "tools/certify", module: []string{"protocol", "protocol/meta", "protocol/binary"}},
-	{from: "tools/crashtest", module: []string{"tools/oracle"}},
+	{from: "tools/crashtest", module: []string{"tools/oracle", "tools/loadgen", "flashtier"}},
 	{from: "tools/loadgen", module: []string{"protocol", "protocol/text"}, other: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys"}},
 }
 

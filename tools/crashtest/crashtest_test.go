@@ -8,11 +8,46 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/hearthcache/hearth/tools/oracle"
 )
+
+// binaries are the directories with a hearthd for each set of build tags.
+var binaries = struct {
+	sync.Mutex
+	dirs map[string]string
+}{dirs: map[string]string{}}
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	for _, dir := range binaries.dirs {
+		os.RemoveAll(dir)
+	}
+	os.Exit(status)
+}
+
+// built gives the hearthd that o asks for, built once for all tests.
+func built(t *testing.T, o options) string {
+	t.Helper()
+	binaries.Lock()
+	defer binaries.Unlock()
+	if dir := binaries.dirs[o.tags]; dir != "" {
+		return filepath.Join(dir, "hearthd")
+	}
+	dir, err := os.MkdirTemp("", "crashtest-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	binaries.dirs[o.tags] = dir
+	binary, err := build(t.Context(), o, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return binary
+}
 
 // testOptions are those of a short run, with its seed in the test's log.
 func testOptions(t *testing.T, args ...string) options {
@@ -134,10 +169,7 @@ func TestHearthd(t *testing.T) {
 	o := testOptions(t, "-rounds", "6", "-load", "900ms", "-conns", "4")
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	binary, err := build(ctx, o, dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	binary := built(t, o)
 	var out bytes.Buffer
 	r := newRun(o, func(s *setup) target { return newProcess(binary, s, nil) }, &out)
 	r.profile = func(r *rand.Rand, n int) setup {
@@ -145,7 +177,7 @@ func TestHearthd(t *testing.T) {
 		s.memory, s.keys, s.rounds = 12, 10_000, 3
 		return s
 	}
-	err = r.all(ctx, dir)
+	err := r.all(ctx, dir)
 	r.report()
 	if err == nil {
 		err = r.judge()

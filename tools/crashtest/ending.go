@@ -102,31 +102,37 @@ var watched = []string{
 
 // readStats adds the run's statistics to the totals.
 func (b *bench) readStats(addr string) error {
+	stats, err := askStats(addr)
+	for _, name := range watched {
+		b.totals.stats[name] += stats[name]
+	}
+	return err
+}
+
+// askStats gives those of the server's statistics that are whole numbers.
+func askStats(addr string) (map[string]uint64, error) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
-		return fmt.Errorf("connect for stats: %w", err)
+		return nil, fmt.Errorf("connect for stats: %w", err)
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(replyLimit))
 	if _, err := conn.Write([]byte("stats\r\n")); err != nil {
-		return fmt.Errorf("ask for stats: %w", err)
+		return nil, fmt.Errorf("ask for stats: %w", err)
 	}
-	in, stats := bufio.NewReader(conn), map[string]string{}
+	in, stats := bufio.NewReader(conn), map[string]uint64{}
 	for {
 		line, err := readLine(in)
 		if err != nil {
-			return fmt.Errorf("read stats: %w", err)
+			return nil, fmt.Errorf("read stats: %w", err)
 		}
 		if line == "END" {
-			break
+			return stats, nil
 		}
 		if words := strings.Fields(line); len(words) == 3 {
-			stats[words[1]] = words[2]
+			if n, err := strconv.ParseUint(words[2], 10, 64); err == nil {
+				stats[words[1]] = n
+			}
 		}
 	}
-	for _, name := range watched {
-		n, _ := strconv.ParseUint(stats[name], 10, 64)
-		b.totals.stats[name] += n
-	}
-	return nil
 }

@@ -73,7 +73,8 @@ func (s *fakeServer) start() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.listener, s.conns, s.done, s.over = listener, map[net.Conn]bool{}, make(chan struct{}), false
+	run := make(chan struct{})
+	s.listener, s.conns, s.done, s.over = listener, map[net.Conn]bool{}, run, false
 	go func() {
 		for {
 			conn, err := listener.Accept()
@@ -81,12 +82,11 @@ func (s *fakeServer) start() error {
 				return
 			}
 			s.mu.Lock()
-			s.conns[conn] = true
-			if s.over {
+			if s.conns[conn] = true; s.over || s.done != run {
 				conn.Close()
 			}
 			s.mu.Unlock()
-			go s.serve(conn)
+			go s.serve(conn, run)
 		}
 	}()
 	return nil
@@ -155,7 +155,9 @@ func (s *fakeServer) forget() {
 	}
 }
 
-func (s *fakeServer) serve(conn net.Conn) {
+// serve serves a connection of a run, and nothing of it once that is over: what it
+// has read by then must not be done in the next run.
+func (s *fakeServer) serve(conn net.Conn, run chan struct{}) {
 	defer conn.Close()
 	in, out := bufio.NewReader(conn), bufio.NewWriter(conn)
 	for {
@@ -173,7 +175,7 @@ func (s *fakeServer) serve(conn net.Conn) {
 			}
 			value = value[:size]
 		}
-		reply := s.answer(words, value)
+		reply := s.answer(run, words, value)
 		if reply == "" {
 			return
 		}
@@ -185,9 +187,12 @@ func (s *fakeServer) serve(conn net.Conn) {
 }
 
 // answer gives the reply; none if the run is over.
-func (s *fakeServer) answer(words []string, value []byte) string {
+func (s *fakeServer) answer(run chan struct{}, words []string, value []byte) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.done != run {
+		return ""
+	}
 	s.requests++
 	late := s.requests > 500 && s.rand.IntN(200) == 0
 	if s.lies.crashes && late {

@@ -4,6 +4,10 @@
 // small, so that values move to flash, pages are reclaimed and the journal is
 // folded all the time.
 //
+// With -sets it does one large round instead: that many sets a second over values
+// of which most are on flash, one SIGKILL, and then a look at every key and every
+// page file.
+//
 // It exits with 1 if a single value was stale or wrong, or lost where that was
 // forbidden, and then keeps the directory with the flash tier and the server's
 // log. The seed it prints repeats the choices, though not the timing.
@@ -38,6 +42,13 @@ type options struct {
 	plant    bool
 	timeout  time.Duration
 	verbose  bool
+
+	sets   float64 // a second, of a large round; 0: many small ones
+	items  int
+	value  int // bytes
+	memory int // MiB
+	flash  int // MiB
+	before time.Duration
 }
 
 func parse(args []string) (o options, err error) {
@@ -58,6 +69,12 @@ func parse(args []string) (o options, err error) {
 	set.BoolVar(&o.plant, "plant", false, "build hearthd with the tag hearth_plant, and expect a stale value")
 	set.DurationVar(&o.timeout, "timeout", 20*time.Minute, "give up after this time")
 	set.BoolVar(&o.verbose, "v", false, "a line for every round")
+	set.Float64Var(&o.sets, "sets", 0, "do one large round, with so many sets a second; what follows is for it")
+	set.IntVar(&o.items, "items", 2_300_000, "values to load first")
+	set.IntVar(&o.value, "value", 1024, "bytes of a value")
+	set.IntVar(&o.memory, "memory", 256, "-m of hearthd")
+	set.IntVar(&o.flash, "flash", 8192, "size of its flash tier, in MiB")
+	set.DurationVar(&o.before, "before", 10*time.Second, "time from the first of the sets to the kill, up to half as much again")
 	if err := set.Parse(args); err != nil {
 		return o, err
 	}
@@ -96,7 +113,7 @@ func main() {
 
 // crash runs the whole test against the real binary.
 func crash(ctx context.Context, o options) error {
-	fmt.Printf("crashtest: seed %d, %d rounds, profile %s\n", o.seed, o.rounds, o.profile)
+	fmt.Printf("crashtest: seed %d\n", o.seed)
 	dir, err := workDir(o.dir)
 	if err != nil {
 		return err
@@ -105,12 +122,21 @@ func crash(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	if o.sets > 0 {
+		return largeRound(ctx, o, binary, dir)
+	}
+	fmt.Printf("%d rounds, profile %s\n", o.rounds, o.profile)
 	r := newRun(o, func(s *setup) target { return newProcess(binary, s, strings.Fields(o.extra)) }, os.Stdout)
 	err = r.all(ctx, dir)
 	r.report()
 	if err == nil {
 		err = r.judge()
 	}
+	return o.cleanUp(dir, err)
+}
+
+// cleanUp removes the directory, if all was well and it is not to be kept.
+func (o *options) cleanUp(dir string, err error) error {
 	if err == nil && !o.keep {
 		return os.RemoveAll(dir)
 	}
