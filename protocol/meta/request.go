@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"bytes"
 	"math"
 
 	"github.com/hearthcache/hearth/protocol"
@@ -58,24 +59,21 @@ func Parse(name, args []byte, r *protocol.Request) (length int, refusal string) 
 		r.Op = protocol.OpNoop
 		return -1, ""
 	}
-	w := words{left: args}
-	if r.Key = w.next(); r.Key == nil {
+	if r.Key, r.Echo = nextWord(args); r.Key == nil {
 		return -1, badFormat
 	}
-	r.Echo = w.left
-	if name[1] == 'e' {
-		return -1, debug(&w, r)
-	}
+	f := flags{words: 2}
 	length = -1
-	if name[1] == 's' {
-		if length = parseLength(w.next()); length < 0 {
+	switch name[1] {
+	case 'e':
+		return -1, debug(r)
+	case 's':
+		var word []byte
+		word, r.Echo = nextWord(r.Echo)
+		if length = parseLength(word); length < 0 {
 			return -1, badFormat
 		}
-	}
-	f := flags{words: 2}
-	if length >= 0 {
 		f.words++
-		r.Echo = w.left
 	}
 	if refusal = f.parse(r); refusal == "" {
 		refusal = f.finish(name[1], r)
@@ -85,25 +83,18 @@ func Parse(name, args []byte, r *protocol.Request) (length int, refusal string) 
 	return length, refusal
 }
 
-// words are the words of a line.
-type words struct{ left []byte }
-
-// next takes the next word, nil when there are no more.
-func (w *words) next() []byte {
-	from := 0
-	for from < len(w.left) && w.left[from] == ' ' {
-		from++
+// nextWord splits the first word off line, nil if there is none.
+func nextWord(line []byte) (word, rest []byte) {
+	for len(line) > 0 && line[0] == ' ' {
+		line = line[1:]
 	}
-	to := from
-	for to < len(w.left) && w.left[to] != ' ' {
-		to++
+	switch end := bytes.IndexByte(line, ' '); {
+	case end >= 0:
+		return line[:end:end], line[end+1:]
+	case len(line) > 0:
+		return line[:len(line):len(line)], nil
 	}
-	word := w.left[from:to:to]
-	w.left = w.left[to:]
-	if len(word) == 0 {
-		return nil
-	}
-	return word
+	return nil, nil
 }
 
 // parseLength reads the length of a value; -1 if it is none.
@@ -124,9 +115,9 @@ func parseLength(word []byte) int {
 }
 
 // debug parses the flags of me, of which only b means something.
-func debug(w *words, r *protocol.Request) (refusal string) {
+func debug(r *protocol.Request) (refusal string) {
 	r.Op = protocol.OpMetaDebug
-	for word := w.next(); word != nil; word = w.next() {
+	for word, rest := nextWord(r.Echo); word != nil; word, rest = nextWord(rest) {
 		if odd(word[0]) {
 			return badFormat
 		}
@@ -138,8 +129,8 @@ func debug(w *words, r *protocol.Request) (refusal string) {
 	return ""
 }
 
-// finish makes of the flags what they mean to the command. It sets only what
-// matters to it, so that a handler need not know which flags go with which.
+// finish makes of the flags what they mean to the command. It leaves set only
+// what matters to it, so that a handler need not know which flags go with which.
 func (f *flags) finish(command byte, r *protocol.Request) (refusal string) {
 	switch command {
 	case 'g':
@@ -152,10 +143,38 @@ func (f *flags) finish(command byte, r *protocol.Request) (refusal string) {
 	case 'a':
 		refusal = f.count(r)
 	}
+	if f.seen&otherFlags == 0 {
+		return refusal
+	}
 	if refusal == "" && f.opaque > MaxOpaque {
 		refusal = longOpaque
 	}
+	f.clear(r)
 	return refusal
+}
+
+// clear is for the flags that a command passes over.
+func (f *flags) clear(r *protocol.Request) {
+	count := r.Op == protocol.OpIncr || r.Op == protocol.OpDecr
+	if !r.Op.Storage() && !r.DropValue {
+		r.Flags = 0
+	}
+	if !r.Compare {
+		r.CAS = 0
+	}
+	if !r.Vivify {
+		r.VivifyExptime = 0
+	}
+	if !count {
+		r.Delta = 0
+	}
+	if !count || !r.Vivify {
+		r.Initial = 0
+	}
+	if !r.Recache {
+		r.RecacheTTL = 0
+	}
+	r.OldTTL = r.OldTTL && (count || r.Op.Retrieval()) && (r.HasExp || r.Vivify)
 }
 
 func (f *flags) get(r *protocol.Request) {
