@@ -64,7 +64,7 @@ type endpoint struct {
 	fd     int
 	remote net.Addr
 	listen net.Addr
-	tls    bool
+	bridge *bridge // of a TLS connection, otherwise nil
 }
 
 // FD is the connection's descriptor: a number that no other open connection has.
@@ -79,7 +79,7 @@ func (s *Server) Conns() []ConnInfo {
 	var infos []ConnInfo
 	s.mu.Lock()
 	for _, l := range s.listeners {
-		infos = append(infos, ConnInfo{FD: l.fd, Remote: l.addr, Listen: l.addr, State: ConnListening})
+		infos = append(infos, ConnInfo{FD: l.fd, Remote: l.addr, Listen: l.addr, TLS: l.config != nil, State: ConnListening})
 	}
 	s.mu.Unlock()
 	for _, l := range s.loops {
@@ -96,7 +96,7 @@ func (l *loop) appendConns(infos []ConnInfo) []ConnInfo {
 		if c != nil {
 			silent := l.ticks.Load() - c.lastTick.Load()
 			infos = append(infos, ConnInfo{
-				FD: c.end.fd, Remote: c.end.remote, Listen: c.end.listen, TLS: c.end.tls,
+				FD: c.end.fd, Remote: c.end.remote, Listen: c.end.listen, TLS: c.end.bridge != nil,
 				State: ConnState(c.state.Load()), Idle: time.Duration(silent) * l.tick,
 			})
 		}

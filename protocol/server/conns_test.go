@@ -20,6 +20,7 @@ func byState(s *server.Server) map[string][]string {
 	for _, c := range s.Conns() {
 		of[c.State.String()] = append(of[c.State.String()], c.Remote.Network()+":"+c.Remote.String())
 	}
+	slices.Sort(of["conn_listening"])
 	return of
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,10 +28,14 @@ type listener struct {
 	fd   int
 	addr net.Addr
 	path string // of a Unix socket, to be unlinked
+
+	config *tls.Config // nil where clients do not speak TLS
 }
 
 func (l *listener) close() {
-	l.file.Close()
+	if l.file != nil {
+		l.file.Close()
+	}
 	if l.path != "" {
 		os.Remove(l.path)
 	}
@@ -38,22 +43,17 @@ func (l *listener) close() {
 
 // Listen accepts connections at a TCP address, such as "127.0.0.1:11211". It
 // may be called several times. It returns the address, for when the port was 0.
-func (s *Server) Listen(address string) (net.Addr, error) {
+func (s *Server) Listen(address string) (net.Addr, error) { return s.ListenTLS(address, nil) }
+
+// ListenTLS is Listen for clients that speak TLS, as config says. So as to have
+// other certificates later, set its GetConfigForClient. A client that has not
+// shaken hands after Options.AuthTimeout is closed.
+func (s *Server) ListenTLS(address string, config *tls.Config) (net.Addr, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
-	defer l.Close()
-	// Options are inherited by what is accepted.
-	err = s.start(l.(*net.TCPListener), "", func(fd int) error {
-		return errors.Join(
-			unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
-			unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1))
-	})
-	if err != nil {
-		return nil, err
-	}
-	return l.Addr(), nil
+	return l.Addr(), s.Serve(l, config)
 }
 
 // ListenUnix accepts connections at a Unix socket with the given permissions.
@@ -64,50 +64,81 @@ func (s *Server) ListenUnix(path string, mode fs.FileMode) (net.Addr, error) {
 			return nil, fmt.Errorf("server: %w", err)
 		}
 	}
-	l, err := net.Listen("unix", path)
+	l, err := listenUnix(path, mode)
 	if err != nil {
-		return nil, fmt.Errorf("server: %w", err)
+		return nil, fmt.Errorf("server: listen at %s: %w", path, err)
 	}
-	defer l.Close()
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
-	if err := os.Chmod(path, mode); err != nil {
-		return nil, fmt.Errorf("server: %w", err)
-	}
-	if err := s.start(l.(*net.UnixListener), path, func(int) error { return nil }); err != nil {
+	return l.Addr(), s.Serve(l, nil)
+}
+
+// listenUnix sets the permissions before anybody can connect.
+func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
 		return nil, err
 	}
-	return l.Addr(), nil
+	file := os.NewFile(uintptr(fd), path)
+	defer file.Close()
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(os.Chmod(path, mode), unix.Listen(fd, 1)); err != nil {
+		os.Remove(path)
+		return nil, err
+	}
+	return net.FileListener(file)
 }
 
-// fileListener is a net.Listener that is a descriptor.
-type fileListener interface {
-	net.Listener
-	File() (*os.File, error)
-}
-
-// start takes over a copy of l's descriptor and accepts from it.
-func (s *Server) start(l fileListener, path string, set func(fd int) error) error {
-	file, err := l.File()
-	if err != nil {
-		return fmt.Errorf("server: %w", err)
+// Serve accepts connections from l, which must be a *net.TCPListener or a
+// *net.UnixListener, and closes it; a Unix socket is removed in the end. Where
+// config is not nil the clients speak TLS: see ListenTLS.
+func (s *Server) Serve(l net.Listener, config *tls.Config) error {
+	defer l.Close()
+	ln := &listener{addr: l.Addr(), config: config}
+	set := func(int) error { return nil }
+	switch l := l.(type) {
+	case *net.TCPListener:
+		set = setTCP
+	case *net.UnixListener:
+		l.SetUnlinkOnClose(false)
+		ln.path = l.Addr().String()
 	}
-	ln := &listener{file: file, addr: l.Addr(), path: path}
-	if ln.raw, err = file.SyscallConn(); err == nil {
-		var failed error
-		err = ln.raw.Control(func(fd uintptr) {
-			ln.fd = int(fd)
-			failed = errors.Join(set(int(fd)), unix.Listen(int(fd), s.opt.Backlog))
-		})
-		err = errors.Join(err, failed)
-	}
-	if err == nil {
-		err = s.add(ln)
-	}
-	if err != nil {
+	if err := s.start(ln, l, set); err != nil {
 		ln.close()
 		return fmt.Errorf("server: listen: %w", err)
 	}
 	return nil
+}
+
+// setTCP sets options that what is accepted inherits.
+func setTCP(fd int) error {
+	return errors.Join(
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1))
+}
+
+// start gives ln a copy of l's descriptor and accepts from it.
+func (s *Server) start(ln *listener, l net.Listener, set func(fd int) error) error {
+	filed, ok := l.(interface{ File() (*os.File, error) })
+	if !ok {
+		return fmt.Errorf("%T has no descriptor", l)
+	}
+	var err error
+	if ln.file, err = filed.File(); err != nil {
+		return err
+	}
+	if ln.raw, err = ln.file.SyscallConn(); err != nil {
+		return err
+	}
+	var failed error
+	err = ln.raw.Control(func(fd uintptr) {
+		ln.fd = int(fd)
+		failed = errors.Join(set(ln.fd), unix.Listen(ln.fd, s.opt.Backlog))
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return err
+	}
+	return s.add(ln)
 }
 
 // add starts the goroutine that accepts from ln, unless it is too late.
@@ -140,7 +171,7 @@ func (s *Server) acceptFrom(ln *listener) {
 		case err != nil:
 			return
 		case failed == nil:
-			s.admit(endpoint{fd: fd, remote: remoteAddr(from, ln.addr), listen: ln.addr})
+			s.admit(endpoint{fd: fd, remote: remoteAddr(from, ln.addr), listen: ln.addr}, ln.config)
 		case failed == unix.EINTR || failed == unix.ECONNABORTED:
 		default:
 			s.acceptErrors.Add(1)
@@ -149,20 +180,32 @@ func (s *Server) acceptFrom(ln *listener) {
 	}
 }
 
-// admit gives a new connection to a loop, or turns it away.
-func (s *Server) admit(e endpoint) {
+// admit takes a new connection in, or turns it away.
+func (s *Server) admit(e endpoint, config *tls.Config) {
 	if s.curr.Add(1) > int64(s.opt.MaxConns) {
 		s.curr.Add(-1)
 		s.rejected.Add(1)
-		unix.Write(e.fd, []byte(tooMany))
+		if config == nil {
+			unix.Write(e.fd, []byte(tooMany))
+		}
 		unix.Close(e.fd)
 		return
 	}
 	s.total.Add(1)
+	if config != nil {
+		s.admitTLS(e, config)
+		return
+	}
+	s.give(e)
+}
+
+// give gives a connection to a loop.
+func (s *Server) give(e endpoint) {
 	l := s.loops[s.next.Add(1)%uint64(len(s.loops))]
 	l.post(func() { l.open(e) })
 }
 
+// stopAccepting returns when no loop is given a connection any more.
 func (s *Server) stopAccepting() {
 	s.mu.Lock()
 	s.closed = true
@@ -172,4 +215,6 @@ func (s *Server) stopAccepting() {
 	s.listeners = nil
 	s.mu.Unlock()
 	s.accepting.Wait()
+	s.stopHandshakes()
+	s.handshakes.Wait()
 }

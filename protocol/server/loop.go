@@ -249,7 +249,11 @@ func (l *loop) close(c *Conn, why CloseReason) {
 	l.conns[c.slot.fd] = nil
 	l.connsMu.Unlock()
 	unix.Close(c.slot.fd)
-	l.server.curr.Add(-1)
+	if c.end.bridge != nil {
+		c.end.bridge.closed()
+	} else {
+		l.server.curr.Add(-1)
+	}
 	c.gone = true
 	l.reap(c)
 }

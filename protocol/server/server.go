@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,10 @@ type Options struct {
 	IdleTimeout time.Duration // silence after which a connection is closed; default never
 	Protocols   Protocols     // what connections may speak; default any
 
+	AuthTimeout time.Duration // in which a client is to shake hands; default 10 s
+	TLSBuffer   int           // most bytes encrypted at once; default 16 KiB
+	Logger      *slog.Logger  // default none
+
 	// Opened and Closed, if set, are told of each connection that is served,
 	// on its event loop: they must not block, and not keep the Conn.
 	Opened func(*Conn)
@@ -51,6 +56,13 @@ func (o Options) withDefaults() Options {
 	or(&o.MaxConns, 1024)
 	or(&o.Requests, 20)
 	or(&o.Backlog, 1024)
+	or(&o.TLSBuffer, 16<<10)
+	if o.AuthTimeout <= 0 {
+		o.AuthTimeout = 10 * time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 	return o
 }
 
@@ -65,6 +77,8 @@ type Stats struct {
 	ConnYields    uint64 // times a connection had to let the others go first
 	IdleKicks     uint64 // connections closed for their silence
 	BufferBytes   int64  // memory of all buffers, those kept for reuse included
+	TLSSessions   uint64 // TLS handshakes that did not resume a session
+	TLSErrors     uint64 // TLS handshakes that failed
 }
 
 // Server accepts connections and serves them with a Handler.
@@ -79,16 +93,32 @@ type Server struct {
 	closed    bool
 	accepting sync.WaitGroup
 
+	handshakes     sync.WaitGroup  // TLS connections not given to a loop yet
+	bridges        sync.WaitGroup  // all TLS connections
+	accepts        context.Context // done when handshakes are to end
+	stopHandshakes context.CancelFunc
+	serves         context.Context // done when TLS connections are to be cut
+	cut            context.CancelFunc
+	tlsBuffers     sync.Pool // of *[]byte
+
 	next         atomic.Uint64 // spreads connections over the loops
 	curr         atomic.Int64
 	total        atomic.Uint64
 	rejected     atomic.Uint64
 	acceptErrors atomic.Uint64
+	tlsSessions  atomic.Uint64
+	tlsErrors    atomic.Uint64
 }
 
 // New makes a Server and starts its loops. It serves nobody until Listen.
 func New(h Handler, o Options) (*Server, error) {
 	s := &Server{handler: h, opt: o.withDefaults()}
+	s.accepts, s.stopHandshakes = context.WithCancel(context.Background())
+	s.serves, s.cut = context.WithCancel(context.Background())
+	s.tlsBuffers.New = func() any {
+		b := make([]byte, s.opt.TLSBuffer)
+		return &b
+	}
 	for i := range s.opt.Loops {
 		l, err := newLoop(s, i)
 		if err != nil {
@@ -111,12 +141,14 @@ func New(h Handler, o Options) (*Server, error) {
 // so that after Shutdown no Handler is called any more.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopAccepting()
+	defer s.cut()
 	for _, l := range s.loops {
 		l.post(func() { l.drain() })
 	}
 	done := make(chan struct{})
 	go func() {
 		s.running.Wait()
+		s.bridges.Wait()
 		close(done)
 	}()
 	select {
@@ -127,6 +159,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, l := range s.loops {
 		l.post(func() { l.abandonAll() })
 	}
+	s.cut()
 	<-done
 	return ctx.Err()
 }
@@ -138,6 +171,8 @@ func (s *Server) Stats() Stats {
 		TotalConns:    s.total.Load(),
 		RejectedConns: s.rejected.Load(),
 		AcceptErrors:  s.acceptErrors.Load(),
+		TLSSessions:   s.tlsSessions.Load(),
+		TLSErrors:     s.tlsErrors.Load(),
 	}
 	for _, l := range s.loops {
 		st.BytesRead += l.count.read.Load()
