@@ -77,6 +77,10 @@ type Failure struct {
 	Sent     string `json:"sent"`
 	Expected string `json:"expected"`
 	Received string `json:"received"`
+
+	// Difference is the place of the first byte that is wrong, from 1, or
+	// why no more came.
+	Difference string `json:"difference"`
 }
 
 // Report is the outcome of a run.

@@ -18,7 +18,9 @@ import (
 //	                        another than the right one
 //
 // What is not said is 0 or empty, but for the opaque, which is defaultOpaque. Of
-// a reply, cas=# is any but 0, cas=#name gives it a name, and value=* is any.
+// a reply, cas=# is any but 0, cas=#name gives it a name, and value=* is any. A
+// packet behind {...} is the first of what may be many; a line that begins with
+// an escape or another brace has bytes.
 var opcodes = map[string]byte{
 	"get": 0x00, "set": 0x01, "add": 0x02, "replace": 0x03, "delete": 0x04, "incr": 0x05, "decr": 0x06,
 	"quit": 0x07, "flush": 0x08, "getq": 0x09, "noop": 0x0a, "version": 0x0b, "getk": 0x0c, "getkq": 0x0d,
@@ -50,6 +52,13 @@ type packet struct {
 
 // compilePacket gives the bytes of a packet, or the elements that match it.
 func compilePacket(line string, request bool, e *env) ([]element, error) {
+	if rest, ok := strings.CutPrefix(line, "{...} "); ok {
+		elements, err := compilePacket(rest, request, e)
+		return append([]element{{kind: skip}}, elements...), err
+	}
+	if line[0] == '{' || line[0] == '\\' {
+		return compile(line, e)
+	}
 	p, err := parsePacket(line, request, e)
 	if err != nil {
 		return nil, fmt.Errorf("packet %q: %w", line, err)

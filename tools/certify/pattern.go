@@ -235,12 +235,14 @@ func show(elements []element) string {
 		switch el.kind {
 		case literal:
 			b.WriteString(escape(el.text))
-		case number, word:
+		case number:
 			if el.low > 0 || el.high < 1<<64-1 {
 				fmt.Fprintf(&b, "{%d..%d}", el.low, el.high)
 			} else {
 				b.WriteString("{#}")
 			}
+		case word:
+			b.WriteString("{#}")
 		case oneOf:
 			b.WriteString("{" + strings.Join(el.alts, "|") + "}")
 		case restOfLine:
@@ -260,7 +262,7 @@ func show(elements []element) string {
 
 // showMost is how many bytes of a long text a report has from its beginning and
 // from its end.
-const showMost = 160
+const showMost = 100
 
 // escape shows bytes as a Go string would, without its quotes.
 func escape(b []byte) string {

@@ -142,15 +142,16 @@ func (r *runner) phase(ctx context.Context, t *trial, p *phase) {
 	}
 	for _, name := range t.opened {
 		if s := t.streams[name]; t.result.Verdict == "" && !s.closed && !t.noresync {
-			r.resync(t, s, name)
+			r.resync(t, s, name, p.steps[len(p.steps)-1].line)
 		}
 	}
 }
 
-// resync proves that a connection is where a client would believe it to be.
-func (r *runner) resync(t *trial, s *stream, name byte) {
-	ask := step{conn: name, send: true, lines: []string{`version\r\n`}}
-	answer := step{conn: name, lines: []string{`VERSION {~}\r\n`}}
+// resync proves that a connection is where a client would believe it to be after
+// the step at line.
+func (r *runner) resync(t *trial, s *stream, name byte, line int) {
+	ask := step{conn: name, line: line, send: true, lines: []string{`version\r\n`}}
+	answer := step{conn: name, line: line, lines: []string{`VERSION {~}\r\n`}}
 	if ask.binary() {
 		ask.lines, answer.lines = []string{"noop opaque=0x5ca1ab1e"}, []string{"noop opaque=0x5ca1ab1e"}
 	}
@@ -197,7 +198,8 @@ func (r *runner) exchange(t *trial, s *stream, st *step) {
 		shown.WriteString(show(elements))
 		if err := s.expect(elements, t.env); err != nil {
 			shown.WriteString(strings.Join(st.lines[i+1:], ""))
-			t.fail(st, shown.String(), s.rest(), reason(err))
+			why := s.reason(err)
+			t.fail(st, shown.String(), s.rest(), why)
 			return
 		}
 	}
@@ -220,14 +222,13 @@ func (r *runner) send(t *trial, s *stream, st *step) {
 	_ = s.send(t.sent, st.bytely)
 }
 
+// fail is the verdict: what came instead of what was expected, and how the two
+// differ.
 func (t *trial) fail(st *step, expected string, received []byte, why string) {
-	t.result.Verdict, t.result.Why = Fail, why
-	if t.note != "" {
-		t.result.Why = t.note
-	}
-	t.result.Failure = &Failure{Line: st.line, Sent: escape(t.sent), Expected: expected, Received: escape(received)}
-	if why != "" {
-		t.result.Failure.Received += " (" + why + ")"
+	t.result.Verdict, t.result.Why = Fail, t.note
+	t.result.Failure = &Failure{
+		Line: st.line, Sent: escape(t.sent),
+		Expected: expected, Received: escape(received), Difference: why,
 	}
 }
 

@@ -17,6 +17,7 @@ type server struct {
 	version            string // as it says
 	text, meta, binary bool   // the protocols it speaks
 	flash              bool
+	sasl               bool
 	numbers            map[string]uint64 // statistics and settings that are numbers
 }
 
@@ -84,10 +85,11 @@ func examine(ctx context.Context, o *Options) (*server, error) {
 		s.text, s.version = true, strings.TrimSpace(reply[len("VERSION "):])
 		reply, err := s.ask(ctx, o, "mn\r\n", "\r\n")
 		s.meta = err == nil && reply == "MN\r\n"
-		s.learn(ctx, o, "stats\r\n")
-		s.learn(ctx, o, "stats settings\r\n")
+		// A server that has no statistics has said nothing.
+		_ = s.learn(ctx, o, "stats\r\n")
+		_ = s.learn(ctx, o, "stats settings\r\n")
 	}
-	s.binary = s.speaksBinary(ctx, o)
+	s.binary, s.sasl = s.speaksBinary(ctx, o), o.User != ""
 	if !s.text && !s.binary {
 		return nil, errors.New("the server speaks neither the text nor the binary protocol here")
 	}
@@ -131,12 +133,11 @@ func (s *server) ask(ctx context.Context, o *Options, command, end string) (stri
 	}
 }
 
-// learn keeps the numbers of a list of statistics. A server that does not have
-// it has said nothing.
-func (s *server) learn(ctx context.Context, o *Options, command string) {
+// learn keeps the numbers of a list of statistics.
+func (s *server) learn(ctx context.Context, o *Options, command string) error {
 	reply, err := s.ask(ctx, o, command, "END\r\n")
 	if err != nil {
-		return
+		return err
 	}
 	for line := range strings.Lines(reply) {
 		words := strings.Fields(line)
@@ -147,6 +148,7 @@ func (s *server) learn(ctx context.Context, o *Options, command string) {
 			s.numbers[words[1]] = n
 		}
 	}
+	return nil
 }
 
 func (s *server) speaksBinary(ctx context.Context, o *Options) bool {
@@ -179,6 +181,12 @@ func (s *server) lacks(c *check, mayFlush bool) string {
 		return "the server has no " + c.group
 	case c.needs == "flush" && !mayFlush:
 		return "not run without --flush: it changes what others see"
+	case c.needs == "meta" && !s.meta:
+		return "the server has no meta"
+	case c.needs == "nosasl" && s.sasl:
+		return "the server wants logins"
+	case c.needs == "big" && s.numbers["toobig"] > tooBigMost:
+		return "not run: items may be very large here"
 	case c.needs == "small" && s.numbers["curr_items"] > smallItems:
 		return "not run on a server with so many items"
 	}
@@ -192,5 +200,7 @@ func (s *server) lacks(c *check, mayFlush bool) string {
 	return ""
 }
 
-// smallItems is how many items a server may have to be gone over whole.
-const smallItems = 100_000
+const (
+	smallItems = 100_000  // how many items a server may have to be gone over whole
+	tooBigMost = 16 << 20 // how large a value is sent only to be refused, in bytes
+)

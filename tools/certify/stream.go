@@ -240,12 +240,12 @@ func (s *stream) rest() []byte {
 }
 
 // reason puts the error of expect in a report's words.
-func reason(err error) string {
+func (s *stream) reason(err error) string {
 	switch {
 	case errors.Is(err, errMismatch):
-		return ""
+		return fmt.Sprintf("differs at byte %d", max(len(s.got), 1))
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return "no more came"
+		return fmt.Sprintf("no more came after byte %d", len(s.got))
 	case errors.Is(err, io.EOF):
 		return "the connection was closed"
 	}

@@ -16,11 +16,12 @@ func PrintResult(out io.Writer, r Result) error {
 	if r.Why != "" {
 		verdict += ": " + r.Why
 	}
-	line := fmt.Sprintf("%-7s %-62s %s", r.Group, r.Name, verdict)
+	line := strings.TrimRight(fmt.Sprintf("%-7s %-62s %s", r.Group, r.Name, verdict), " ") + "\n"
 	if f := r.Failure; r.Verdict == Fail {
-		line += fmt.Sprintf("\n    %s.txt:%d\n    sent      %s\n    expected  %s\n    received  %s", r.Group, f.Line, f.Sent, f.Expected, f.Received)
+		line += fmt.Sprintf("    %s.txt:%d, %s\n    sent      %s\n    expected  %s\n    received  %s\n",
+			r.Group, f.Line, f.Difference, f.Sent, f.Expected, f.Received)
 	}
-	_, err := fmt.Fprintln(out, line)
+	_, err := io.WriteString(out, line)
 	return err
 }
 
