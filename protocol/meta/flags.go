@@ -40,7 +40,8 @@ func odd(c byte) bool { return c-'A' > 'z'-'A' && c-'0' > 9 }
 
 // parse parses r.Echo. Of several faults memcached tells one: before all others
 // a word that cannot be a flag, the key's length, and too many words. A flag
-// that is unknown or comes twice ends the search, else the last fault counts.
+// that is unknown or comes twice ends the search, else the last fault counts,
+// that of an F only if there is no other.
 func (f *flags) parse(r *protocol.Request) (refusal string) {
 	line, words, ended := r.Echo, f.words, false
 	simple := plainFlags // that may still come
@@ -63,7 +64,8 @@ func (f *flags) parse(r *protocol.Request) (refusal string) {
 			f.odd = true
 			return badFormat
 		case !ended:
-			if why, ended = f.flag(c, line[from:i], r); why != "" {
+			why, ended = f.flag(c, line[from:i], r)
+			if why != "" && (why != badFormat || refusal == "") {
 				refusal = why
 			}
 			simple = plainFlags &^ f.seen

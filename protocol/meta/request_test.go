@@ -216,6 +216,8 @@ func TestRequest(t *testing.T) {
 		{"mg key Tx Dx", "-1 CLIENT_ERROR invalid numeric delta value"},
 		{"mg key Dx Tx", "-1 " + badNumber},
 		{"mg key Tx w", "-1 " + badFlag},
+		{"mg key Tx Fx", "-1 " + badNumber},
+		{"mg key Fx Tx", "-1 " + badNumber},
 		{"ms key 2 Tx", "2 " + badNumber},
 		{"ms key 2 F-1", "2 " + badFormat},
 		{"ma key Dx", "-1 " + badCount},
