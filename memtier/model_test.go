@@ -558,6 +558,9 @@ func (m *model) verify() {
 	if st.ValueBytes != bytes || st.IndexItems-st.FlashItems != ram || st.FlashItems != int64(len(m.flash)) {
 		m.fail("%d items, %d bytes in RAM, %d on flash; stats say %+v", ram, bytes, len(m.flash), st)
 	}
+	if classes := recount(m.tier); classes != st.Classes {
+		m.fail("items by class are %v; stats say %v", classes, st.Classes)
+	}
 }
 
 func TestModel(t *testing.T) {

@@ -21,12 +21,15 @@ type shard struct {
 	tab    table
 }
 
-// counters are what a shard counts, summed up by Stats.
+// counters are what a shard counts, summed up by Stats. Sizes may be negative in
+// one shard: those of a shard that was split stay with one half.
 type counters struct {
 	valueBytes    int64 // of values in RAM
+	classes       [Classes]int32
 	evictions     uint64
 	evictedUnread uint64
 	expired       uint64
+	expiredUnread uint64
 	collisions    uint64
 }
 
@@ -60,7 +63,7 @@ func (t *Tier) lock(h uint64) *shard {
 // found dead when their segment is emptied.
 func (t *Tier) clear(s *shard) {
 	s.epoch = t.epoch.Load()
-	s.used, s.flash, s.count.valueBytes = 0, 0, 0
+	s.used, s.flash, s.count.valueBytes, s.count.classes = 0, 0, 0, [Classes]int32{}
 	t.index.shrink(s)
 }
 
@@ -74,7 +77,9 @@ func (t *Tier) setLocked(s *shard, p *slot, to slot) {
 	if to.onFlash() {
 		s.flash++
 	} else {
-		s.count.valueBytes += int64(t.segs.record(to.loc()).valLen())
+		r := t.segs.record(to.loc())
+		s.count.valueBytes += int64(r.valLen())
+		s.count.classes[classOf(r.extent())]++
 	}
 	*p = to
 }
@@ -93,22 +98,32 @@ func (t *Tier) forgetLocked(s *shard, p *slot) {
 		s.flash--
 		return
 	}
-	s.count.valueBytes -= int64(t.segs.record(p.loc()).valLen())
+	r := t.segs.record(p.loc())
+	s.count.valueBytes -= int64(r.valLen())
+	s.count.classes[classOf(r.extent())]--
 	t.segs.abandon(p.loc())
 }
 
 // evictLocked drops a slot of a locked shard to make room.
 func (t *Tier) evictLocked(s *shard, p *slot) {
+	t.countEvicted(s, t.class(p), p.reads() == 0)
+	t.dropLocked(s, p)
+}
+
+func (t *Tier) countEvicted(s *shard, class int, unread bool) {
 	s.count.evictions++
-	if p.reads() == 0 {
+	if unread {
 		s.count.evictedUnread++
 	}
-	t.dropLocked(s, p)
+	t.evicted[class].Add(1)
 }
 
 // expireLocked drops a slot of a locked shard that is past its time.
 func (t *Tier) expireLocked(s *shard, p *slot) {
 	s.count.expired++
+	if p.reads() == 0 {
+		s.count.expiredUnread++
+	}
 	t.dropLocked(s, p)
 }
 

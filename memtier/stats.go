@@ -8,10 +8,11 @@ type Stats struct {
 	FlashItems  int64 // of them, those on flash
 	IndexShards int64
 
-	SegmentBytes  int64 // memory of segments, free ones included
-	SegmentsFree  int64 // that could be filled now
-	SegmentsTotal int64 // that the limit leaves
-	ValueBytes    int64 // of values in RAM
+	SegmentBytes  int64  // memory of segments, free ones included
+	SegmentsFree  int64  // that could be filled now
+	SegmentsTotal int64  // that the limit leaves
+	ValueBytes    int64  // of values in RAM
+	Oldest        uint32 // Unix seconds: when the oldest segment was begun; 0 if there is nothing in RAM
 
 	HotBytes    int64 // of copies
 	HotItems    int64
@@ -23,9 +24,13 @@ type Stats struct {
 	Evictions     uint64 // items dropped to make room
 	EvictedUnread uint64 // of them, those never read since they were written
 	Expired       uint64 // items dropped past their exptime
+	ExpiredUnread uint64 // of them, those never read since they were written
 	Collisions    uint64 // evictions for want of bits to tell two keys apart
 	Resizes       uint64 // growths of a table
 	MaxResizeNs   int64  // the longest
+
+	Classes [Classes]int64  // items by class; those on flash are in FlashClass
+	Evicted [Classes]uint64 // of Evictions
 }
 
 // Stats sums up. It locks one shard after another, so the parts are not of one
@@ -42,6 +47,10 @@ func (t *Tier) Stats() Stats {
 	}
 	for _, s := range t.index.shards() {
 		t.addShard(s, &st)
+	}
+	st.Classes[FlashClass] = st.FlashItems
+	for i := range t.evicted {
+		st.Evicted[i] = t.evicted[i].Load()
 	}
 	return st
 }
@@ -66,6 +75,10 @@ func (t *Tier) addShard(s *shard, st *Stats) {
 	st.Evictions += s.count.evictions
 	st.EvictedUnread += s.count.evictedUnread
 	st.Expired += s.count.expired
+	st.ExpiredUnread += s.count.expiredUnread
+	for i, n := range s.count.classes {
+		st.Classes[i] += int64(n)
+	}
 	st.Collisions += s.count.collisions
 }
 
@@ -75,5 +88,18 @@ func (g *segments) addTo(st *Stats) {
 	st.Limit, st.Used, st.HotReserved = g.limit, g.used, g.hot
 	st.SegmentBytes = g.used - g.index - g.hot
 	st.SegmentsFree = int64(g.availableLocked())
+	st.Oldest = g.oldestLocked()
 	st.SegmentsTotal = (g.limit - g.hot - g.index) / g.bytes
+}
+
+// oldestLocked is when the oldest segment with something in it was begun.
+func (g *segments) oldestLocked() uint32 {
+	n := g.oldest
+	if n == 0 {
+		n = g.active.Load()
+	}
+	if m := &g.meta[n]; m.used() > 0 {
+		return m.opened
+	}
+	return 0
 }

@@ -156,7 +156,10 @@ func (t *Tier) applyLocked(s *shard, p *slot, old record, w *Write, u *update) S
 	}
 	leaving := p.item()
 	foreign := !p.empty() && !leaving.Loc.OnFlash() && old.header == nil
-	unread := p.reads() == 0
+	class, unread := 0, p.reads() == 0
+	if foreign {
+		class = t.class(p)
+	}
 	if !t.writeLocked(s, p, tagOf(w.Hash), old, u) {
 		return NoRoom
 	}
@@ -165,10 +168,7 @@ func (t *Tier) applyLocked(s *shard, p *slot, old record, w *Write, u *update) S
 	t.segs.record(w.NewItem.Loc).describe(&w.NewItem)
 	if foreign {
 		s.count.collisions++
-		s.count.evictions++
-		if unread {
-			s.count.evictedUnread++
-		}
+		t.countEvicted(s, class, unread)
 	}
 	return Stored
 }

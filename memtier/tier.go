@@ -87,6 +87,8 @@ type Tier struct {
 	// epoch counts calls of FlushAll. A shard whose own epoch is older clears
 	// itself as soon as it is locked, so no slot of an older epoch is seen.
 	epoch atomic.Uint32
+
+	evicted [Classes]atomic.Uint64 // by class
 }
 
 // New maps the address space of a tier. Memory is used as it fills.
