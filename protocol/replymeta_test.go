@@ -138,6 +138,9 @@ func TestMetaNeverGrows(t *testing.T) {
 		for range rng.IntN(20) {
 			r.Echo = append(append(r.Echo, ' '), flags[rng.IntN(len(flags))]...)
 		}
+		if i%100 == 0 { // the longest flag over and over
+			r.Echo = bytes.Repeat([]byte(" c"), 200)
+		}
 		value := bytes.Repeat([]byte("v"), rng.IntN(300))
 		dst, mark := protocol.BeginValue(make([]byte, 3, 4000), r)
 		dst = append(dst, value...)

@@ -112,6 +112,7 @@ var replies = []struct{ in, want string }{
 	{"VA 65\r\n", "invalid"},
 	{"VA 99999999999999999999\r\n", "invalid"},
 	{"VA 3\r\nabcd\r\n", "invalid"},
+	{"VA 3\r\nabcx\n", "invalid"},
 	{"VA 3\r\nabc\rx", "invalid"},
 	{"VA 3 sx\r\nabc\r\n", "invalid"},
 	{"HD t\r\n", "invalid"},
