@@ -108,7 +108,7 @@ func (c *Cache) warm(hashes []uint64) (warmed int) {
 		}
 		// The slot has not all bits of the hash: the record may be another key's.
 		if rec, err := r.Finish(nil); err == nil && c.mem.Hash(rec.Key) == hashes[i] {
-			c.mem.HotPut(hashes[i], rec.Key, items[i].Loc, r.Version(), copyOf(&rec), rec.Value)
+			c.mem.HotPut(hashes[i], rec.Key, items[i].Loc, r.Version(), copyOf(&rec, r.Created()), rec.Value)
 			warmed++
 		}
 		r.Release()
@@ -117,7 +117,8 @@ func (c *Cache) warm(hashes []uint64) (warmed int) {
 	return warmed
 }
 
-// copyOf is what a copy of a record says beside key and value.
-func copyOf(rec *flashtier.Record) memtier.Item {
-	return memtier.Item{Flags: rec.Flags, CAS: rec.CAS}
+// copyOf is what a copy of a record, last read at atime, says beside key and
+// value.
+func copyOf(rec *flashtier.Record, atime uint32) memtier.Item {
+	return memtier.Item{Flags: rec.Flags, CAS: rec.CAS, State: memtier.State(rec.State), Atime: atime}
 }

@@ -58,8 +58,8 @@ type Change struct {
 	// DropValue has a Delete leave the item without its value, under Flags,
 	// Exptime, and, unless Invalidate says otherwise, its old CAS.
 	DropValue bool
-	// SetExptime has an Incr or a Decr, or a Delete with Invalidate, set the item's
-	// expiry time to Exptime, which they otherwise keep.
+	// SetExptime has a change that keeps the item's expiry time, as all without a
+	// new value of their own do, set it to Exptime.
 	SetExptime bool
 
 	// Vivify has Incr and Decr store Initial, and Append and Prepend their Value,
@@ -69,7 +69,7 @@ type Change struct {
 	Initial       uint64
 	VivifyExptime uint32 // Unix seconds; 0 means never
 
-	// TokenSent has the item of a Set or an Add begin with TokenSent set, and as
+	// TokenSent has the item of a Set, an Add or a Replace begin with TokenSent set, and as
 	// one that was read: a lookup that found nothing stores it for its client.
 	TokenSent bool
 
@@ -253,7 +253,7 @@ func (ch *Change) write() {
 	w.Compare, w.Expect, w.AllowLate = ch.Compare || ch.Verb == CompareAndSwap, ch.Expect, ch.Invalidate
 	w.Vivify, w.VivifyExptime, w.Initial = ch.Vivify, ch.VivifyExptime, ch.Initial
 	w.SetExptime, w.Delta = ch.SetExptime, ch.Delta
-	if ch.TokenSent {
+	if ch.TokenSent && ch.Verb != Delete {
 		w.State = memtier.TokenSent | memtier.Fetched
 	}
 	if ch.NewCAS == 0 {

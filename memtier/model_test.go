@@ -307,9 +307,9 @@ func (m *model) settle(key []byte) {
 	}
 }
 
-func (m *model) set() {
+func (m *model) set(key []byte) {
 	m.cas++
-	w := &Write{Key: m.key(), Value: m.value(), Flags: m.r.Uint32(), Exptime: m.exptime(), NewCAS: m.cas,
+	w := &Write{Key: key, Value: m.value(), Flags: m.r.Uint32(), Exptime: m.exptime(), NewCAS: m.cas,
 		State: State(m.r.IntN(4)), Mode: Mode(m.r.IntN(int(Claim) + 1)), Compare: m.r.IntN(2) == 0,
 		AllowLate: m.r.IntN(2) == 0, Vivify: m.r.IntN(2) == 0, VivifyExptime: m.exptime(), KeepCAS: m.r.IntN(8) == 0, SetExptime: m.r.IntN(4) == 0,
 		Delta: m.r.Uint64() >> m.r.IntN(64), Initial: m.r.Uint64() >> m.r.IntN(64)}
@@ -482,10 +482,13 @@ func (m *model) empty(v *Victim) {
 		to := FlashLoc(m.next)
 		m.flash[to] = flashRecord{bytes.Clone(v.Key()), bytes.Clone(out), it.Flags, it.CAS, it.State}
 		if m.r.IntN(8) == 0 { // the item changes while the write is in flight
-			m.set()
+			m.set(m.key())
 		}
-		if key := bytes.Clone(v.Key()); m.r.IntN(8) == 0 { // or this very one is read or changed
+		switch key := bytes.Clone(v.Key()); m.r.IntN(8) { // or this very one
+		case 0:
 			m.look(key, true)
+		case 1:
+			m.set(key)
 		}
 		if !m.tier.repointed(v.Hash(), v.Loc(), it.CAS, to, uint8(m.next)) {
 			delete(m.flash, to)
@@ -515,7 +518,7 @@ func (m *model) op() {
 	case n < 400:
 		m.get(m.key())
 	case n < 780:
-		m.set()
+		m.set(m.key())
 	case n < 850:
 		m.touch()
 	case n < 900:
