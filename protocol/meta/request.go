@@ -134,6 +134,7 @@ func debug(r *protocol.Request) (refusal string) {
 func (f *flags) finish(command byte, r *protocol.Request) (refusal string) {
 	switch command {
 	case 'g':
+		r.Op, r.NoValue, r.NoBump = protocol.OpGet, !f.has('v'), f.has('u')
 		f.get(r)
 	case 's':
 		refusal = f.set(r)
@@ -178,11 +179,9 @@ func (f *flags) clear(r *protocol.Request) {
 }
 
 func (f *flags) get(r *protocol.Request) {
-	r.Op = protocol.OpGet
 	if r.HasExp {
 		r.Op = protocol.OpGat
 	}
-	r.NoValue, r.NoBump = !f.has('v'), f.has('u')
 	r.Recache = f.has('R')
 	f.vivify(r)
 }
