@@ -4,64 +4,120 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
+	"regexp"
+	"strings"
 
 	"github.com/hearthcache/hearth/tools/certify"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 var errNotCertified = errors.New("the server does not keep to the protocol")
 
+// certification is what the flags of certify say.
+type certification struct {
+	certify.Options
+	names, caFile, passwordFile string
+	useTLS, anyCertificate      bool
+	list, asJSON, failedOnly    bool
+}
+
 func newCertifyCommand() *cobra.Command {
-	o, asJSON, list := certify.Options{}, false, false
+	c := &certification{}
 	cmd := &cobra.Command{
 		Use:   "certify HOST:PORT",
 		Short: "Hold a memcached-speaking server to the protocol, byte by byte",
-		Args:  cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if list {
-				return listChecks(cmd.OutOrStdout(), o.Groups)
-			}
-			if len(args) == 0 {
-				return errors.New("certify: which server?")
-			}
-			o.Addr = args[0]
-			return runCertify(cmd, o, asJSON)
-		},
+		Long: `Sends requests and compares the bytes of the replies with what memcached 1.6.45
+answers: text, meta and binary protocol, and all of them on values that the server
+has moved to flash.
+
+Keys have a prefix of their own and are deleted afterwards. To have values moved to
+flash, others are set, up to twice the server's memory: what was in RAM moves to
+flash as well, or leaves where flash is full. Checks of flush_all and stats reset
+run only with --flush. The exit status is 0 if no check failed.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args) },
 	}
-	f := cmd.Flags()
-	f.StringSliceVar(&o.Groups, "group", nil, "groups of checks to run: text, meta, binary, flash (default all)")
-	f.BoolVar(&list, "list", false, "name the checks and run none")
-	f.BoolVar(&asJSON, "json", false, "print the report as JSON")
-	f.BoolVar(&o.Flush, "flush", false, "run also what changes what others see, flush_all first of all: the server is EMPTY afterwards")
-	f.DurationVar(&o.Timeout, "timeout", 0, "give up on a reply after this time (default 5s)")
-	f.Int64Var(&o.Fill, "fill", 0, "bytes to set, at most, to push values out to flash; -1 sets none (default twice the server's memory)")
-	f.DurationVar(&o.FlashWait, "flash-wait", 0, "wait so long at most for values to reach flash (default 30s)")
+	c.addFlags(cmd.Flags())
 	return cmd
 }
 
-func listChecks(out io.Writer, groups []string) error {
-	checks, err := certify.List(groups)
-	if err != nil {
-		return err
-	}
-	for _, c := range checks {
-		if err := certify.PrintResult(out, c); err != nil {
+func (c *certification) addFlags(f *pflag.FlagSet) {
+	f.StringSliceVar(&c.Groups, "group", nil, "groups of checks to run: "+strings.Join(certify.Groups(), ", ")+" (default all)")
+	f.StringVar(&c.names, "check", "", "run only the checks whose name has this regular expression")
+	f.BoolVar(&c.list, "list", false, "name the checks and run none")
+	f.BoolVar(&c.failedOnly, "failed", false, "print only the checks that fail, and the summary")
+	f.BoolVar(&c.asJSON, "json", false, "print the report as JSON")
+	f.BoolVar(&c.Flush, "flush", false, "run also what changes what others see: the server is EMPTY afterwards")
+	f.DurationVar(&c.Timeout, "timeout", 0, "give up on a reply after this time (default 5s)")
+	f.Int64Var(&c.Fill, "fill", 0, "bytes to set, at most, to push values out to flash; -1 sets none (default twice the server's memory)")
+	f.DurationVar(&c.FlashWait, "flash-wait", 0, "once filled, wait so long at most for values to reach flash (default 30s)")
+	f.BoolVar(&c.useTLS, "tls", false, "connect by TLS")
+	f.StringVar(&c.caFile, "tls-ca", "", "file with the certificates, in PEM, that vouch for the server's (default the system's)")
+	f.BoolVar(&c.anyCertificate, "tls-any", false, "take any certificate")
+	f.StringVar(&c.User, "user", "", "log in as this user, as -Y and -S of memcached want it")
+	f.StringVar(&c.passwordFile, "password-file", "", "file with the user's password")
+}
+
+func (c *certification) run(cmd *cobra.Command, args []string) (err error) {
+	if c.names != "" {
+		if c.Names, err = regexp.Compile(c.names); err != nil {
 			return err
 		}
+	}
+	if c.list {
+		return c.printList(cmd.OutOrStdout())
+	}
+	if len(args) == 0 {
+		return errors.New("certify: which server?")
+	}
+	c.Addr = args[0]
+	if err := c.secure(); err != nil {
+		return err
+	}
+	return c.certify(cmd)
+}
+
+// secure reads the files that TLS and the login need.
+func (c *certification) secure() (err error) {
+	if c.useTLS || c.caFile != "" || c.anyCertificate {
+		if c.TLS, err = clientTLS(c.caFile, c.anyCertificate); err != nil {
+			return err
+		}
+	}
+	if c.passwordFile != "" {
+		text, err := os.ReadFile(c.passwordFile)
+		if err != nil {
+			return err
+		}
+		c.Password = strings.TrimRight(string(text), "\r\n")
 	}
 	return nil
 }
 
-func runCertify(cmd *cobra.Command, o certify.Options, asJSON bool) error {
-	out := cmd.OutOrStdout()
-	if !asJSON {
-		o.Each = func(r certify.Result) { _ = certify.PrintResult(out, r) }
+func (c *certification) printList(out io.Writer) error {
+	checks, err := certify.List(c.Options)
+	for _, check := range checks {
+		err = errors.Join(err, certify.PrintResult(out, check))
 	}
-	report, err := certify.Run(cmd.Context(), o)
+	return err
+}
+
+func (c *certification) certify(cmd *cobra.Command) error {
+	out := cmd.OutOrStdout()
+	if !c.asJSON {
+		c.Each = func(r certify.Result) {
+			if r.Verdict == certify.Fail || !c.failedOnly {
+				_ = certify.PrintResult(out, r) // the summary tells of an output that is gone
+			}
+		}
+	}
+	report, err := certify.Run(cmd.Context(), c.Options)
 	switch {
 	case err != nil:
 		return err
-	case asJSON:
+	case c.asJSON:
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")
 		err = encoder.Encode(report)

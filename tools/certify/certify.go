@@ -4,15 +4,17 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"regexp"
 	"slices"
 	"time"
 )
 
 // Options say how a server is certified. Only Addr has no default.
 type Options struct {
-	Addr    string        // host:port, or the path of a Unix socket
-	Groups  []string      // of Groups; empty is all
-	Timeout time.Duration // of each connect and of each reply; 5 s if 0
+	Addr    string         // host:port, or the path of a Unix socket
+	Groups  []string       // of Groups; empty is all
+	Names   *regexp.Regexp // only checks that it finds in their name; nil is all
+	Timeout time.Duration  // of each connect and of each reply; 5 s if 0
 
 	// Flush allows checks that change what others see, flush_all above all:
 	// the server is empty afterwards.
@@ -29,7 +31,7 @@ type Options struct {
 	TLS            *tls.Config // nil is a plain connection
 	User, Password string      // sent on every connection unless User is empty
 
-	// Each is called after every check, in order; nil is not called.
+	// Each is called with every result, once its group is done; nil is not.
 	Each func(Result)
 }
 
@@ -109,9 +111,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	r := &runner{opt: &o, server: server, prefix: newPrefix()}
 	report := &Report{Addr: o.Addr, Version: server.version}
 	for _, group := range o.Groups {
-		checks, err := load(group)
+		checks, err := o.load(group)
 		if err != nil {
-			return nil, fmt.Errorf("certify: %w", err)
+			return nil, err
 		}
 		tame, wild := split(checks)
 		for _, part := range [][]*check{tame, wild} {
@@ -137,17 +139,27 @@ func split(checks []*check) (tame, wild []*check) {
 	return tame, wild
 }
 
-// List names all checks of the groups, without a verdict.
-func List(names []string) ([]Result, error) {
-	o := Options{Groups: names}
+// load reads the checks of a group that o asks for.
+func (o *Options) load(group string) ([]*check, error) {
+	checks, err := load(group)
+	if err != nil {
+		return nil, fmt.Errorf("certify: %w", err)
+	}
+	return slices.DeleteFunc(checks, func(c *check) bool {
+		return o.Names != nil && !o.Names.MatchString(c.name)
+	}), nil
+}
+
+// List names the checks that Run would run, without a verdict.
+func List(o Options) ([]Result, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
 	var list []Result
 	for _, group := range o.Groups {
-		checks, err := load(group)
+		checks, err := o.load(group)
 		if err != nil {
-			return nil, fmt.Errorf("certify: %w", err)
+			return nil, err
 		}
 		for _, c := range checks {
 			list = append(list, Result{Group: c.group, Name: c.name})

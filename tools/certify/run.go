@@ -123,12 +123,31 @@ func (r *runner) cross(ctx context.Context, b boundary, trials []*trial) error {
 	}
 }
 
-// phase runs the steps of a phase on new connections, unless the check has a
-// verdict already.
+// A check may find the server busy with something that it does of itself.
+const (
+	mostRetries = 30
+	retryPause  = 100 * time.Millisecond
+)
+
+// phase runs the steps of a phase, unless the check has a verdict already.
 func (r *runner) phase(ctx context.Context, t *trial, p *phase) {
 	if t.result.Verdict != "" {
 		return
 	}
+	for range mostRetries {
+		r.try(ctx, t, p)
+		f := t.result.Failure
+		if f == nil || t.retry == "" || !strings.HasPrefix(f.Received, t.retry) {
+			return
+		}
+		t.result = Result{Group: t.group, Name: t.name}
+		time.Sleep(retryPause)
+	}
+	t.result.Verdict, t.result.Why = NotSupported, "the server was always busy"
+}
+
+// try runs the steps of a phase on new connections.
+func (r *runner) try(ctx context.Context, t *trial, p *phase) {
 	t.streams, t.opened = map[byte]*stream{}, nil
 	defer func() {
 		for _, s := range t.streams {

@@ -35,7 +35,11 @@ const waitTime = 2200 * time.Millisecond
 //	! since 1.6.45 REASON   an older memcached need not pass
 //	! needs flush           changes what others see: runs only if that is allowed
 //	! needs small           goes over all items: not on a server with many
+//	! needs big             sends more than an item may hold: not if that is much
+//	! needs meta            is not of the meta group, but has meta commands
+//	! needs nosasl          is of a server without SASL
 //	! note TEXT             is said when the check fails
+//	! retry BUSY            is run again while the reply begins so
 //	! noresync              the connections cannot answer any more at the end
 //	! wait                  a new phase: see boundary
 //	! flash                 a new phase: see boundary
@@ -44,6 +48,7 @@ type check struct {
 	since       string // the first version of memcached that answers so, or empty
 	note        string
 	needs       string
+	retry       string
 	noresync    bool
 	phases      []phase
 }
@@ -109,6 +114,8 @@ func (c *check) direct(directive string) error {
 		c.needs = rest
 	case "note":
 		c.note = rest
+	case "retry":
+		c.retry = rest
 	case "noresync":
 		c.noresync = true
 	case "wait":

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -35,7 +36,7 @@ func (s *server) dial(ctx context.Context, o *Options, binary bool) (net.Conn, e
 		return nil, err
 	}
 	if o.TLS != nil {
-		conn = tls.Client(conn, o.TLS)
+		conn = tls.Client(conn, clientConfig(o))
 	}
 	if o.User == "" {
 		return conn, nil
@@ -45,6 +46,15 @@ func (s *server) dial(ctx context.Context, o *Options, binary bool) (net.Conn, e
 		return nil, err
 	}
 	return conn, nil
+}
+
+// clientConfig adds to o.TLS whose certificate is wanted.
+func clientConfig(o *Options) *tls.Config {
+	c := o.TLS.Clone()
+	if host, _, err := net.SplitHostPort(o.Addr); err == nil && c.ServerName == "" {
+		c.ServerName = host
+	}
+	return c
 }
 
 // login is a set of user and password in text, SASL PLAIN in binary.
@@ -109,6 +119,9 @@ func (s *server) derive() {
 	s.numbers["memory_mb"] = s.numbers["limit_maxbytes"] >> 20
 }
 
+// askMost is how long a reply to ask may be, in bytes.
+const askMost = 16 << 20
+
 // ask sends a command on a connection of its own and returns the reply up to
 // end.
 func (s *server) ask(ctx context.Context, o *Options, command, end string) (string, error) {
@@ -124,7 +137,7 @@ func (s *server) ask(ctx context.Context, o *Options, command, end string) (stri
 		return "", err
 	}
 	var reply strings.Builder
-	for in := bufio.NewReader(conn); ; {
+	for in := bufio.NewReader(io.LimitReader(conn, askMost)); ; {
 		line, err := in.ReadString('\n')
 		reply.WriteString(line)
 		if err != nil || strings.HasSuffix(line, end) {
@@ -187,6 +200,8 @@ func (s *server) lacks(c *check, mayFlush bool) string {
 		return "the server wants logins"
 	case c.needs == "big" && s.numbers["toobig"] > tooBigMost:
 		return "not run: items may be very large here"
+	case c.needs == "big" && s.numbers["log_watchers"] > 0:
+		return "not run while someone watches: memcached may crash"
 	case c.needs == "small" && s.numbers["curr_items"] > smallItems:
 		return "not run on a server with so many items"
 	}
