@@ -24,6 +24,8 @@ type call struct {
 	keys   []string         // of a multi-get
 	begun  int64            // see sinceEpoch
 	opaque uint32           // of the request, or the first of a multi-get's
+	asks   string           // of meta: the flags that ask for something
+	echo   []byte           // of meta: asks with the opaque
 
 	answer // the connection's, until the state is answered
 	state  atomic.Uint32
@@ -36,6 +38,7 @@ type answer struct {
 	item     Item
 	hit      bool              // item is there
 	items    []Item            // of a multi-get, those that are there
+	meta     protocol.Item     // of meta: what the reply told
 	number   uint64            // of incr and decr
 	stats    map[string]string // of stats
 	text     string            // of version
@@ -71,7 +74,7 @@ func newMultiCall(op protocol.Op, keys []string) *call {
 func (k *call) free() {
 	clear(k.keys)
 	k.keys = k.keys[:0]
-	k.req, k.answer = protocol.Request{}, answer{}
+	k.req, k.answer, k.asks = protocol.Request{}, answer{}, ""
 	k.state.Store(underWay)
 	calls.Put(k)
 }

@@ -43,7 +43,7 @@ func (c *Client) store(ctx context.Context, op protocol.Op, it Item) error {
 	}
 	k := newCall(op, it.Key)
 	k.req.Value, k.req.Flags = it.Value, it.Flags
-	k.req.Exptime, k.req.HasExp = exptime(it.TTL), true
+	k.req.Exptime = exptime(it.TTL)
 	k.req.CAS, k.req.Compare = it.CAS, op == protocol.OpCAS
 	_, err := c.do(ctx, k)
 	return err

@@ -18,4 +18,4 @@ type codec interface {
 }
 
 // codecs are the protocols that there are.
-var codecs = [...]codec{protocol.Text: textCodec{}, protocol.Binary: binaryCodec{}}
+var codecs = [...]codec{protocol.Text: textCodec{}, protocol.Meta: metaCodec{}, protocol.Binary: binaryCodec{}}

@@ -38,8 +38,9 @@ type conn struct {
 	err     error  // why it failed
 
 	// Of the goroutine run.
-	waiting []*call // taken from sent; nil are answered
-	next    int     // the first that is not
+	waiting []*call // taken from sent; those before next are nil
+	next    int
+	settled []*call // no longer in waiting, and not told yet
 	in      input
 }
 
@@ -91,6 +92,7 @@ func (c *conn) run() {
 	c.take(nil) // the callers of what was not written wait, too
 	for k := c.awaited(); k != nil; k = c.awaited() {
 		k.err = &ConnError{c.client.addr, c.err}
+		c.advance()
 		c.answer(k)
 	}
 }
@@ -168,29 +170,51 @@ func (c *conn) take(spare []byte) []byte {
 	return b
 }
 
-// read takes answers until something fails.
+// read takes answers until something fails. What was read at once is delivered
+// at once, and after a failure behind it has taken the connection from the pool:
+// or who has his answer could send the next request into it.
 func (c *conn) read(nc net.Conn) error {
 	for {
 		if err := c.in.fill(nc); err != nil {
 			return err
 		}
-		for more := true; more && c.in.held() > 0; {
-			k := c.awaited()
-			if k == nil {
-				return malformed(c.in.rest())
-			}
-			n, done, err := c.client.codec.next(c.in.rest(), k, c.client.opts.MaxValue)
-			c.in.start += n
-			k.received += n
-			if done {
-				c.answer(k)
-			}
-			if err != nil {
-				return err
-			}
-			more = n > 0
+		err := c.understand()
+		if err != nil {
+			c.fail(err)
+		}
+		for i, k := range c.settled {
+			c.settled[i] = nil
+			c.answer(k)
+		}
+		c.settled = c.settled[:0]
+		if err != nil {
+			return err
 		}
 	}
+}
+
+// understand settles the calls that what was read answers.
+func (c *conn) understand() error {
+	for c.in.held() > 0 {
+		k := c.awaited()
+		if k == nil {
+			return malformed(c.in.rest())
+		}
+		n, done, err := c.client.codec.next(c.in.rest(), k, c.client.opts.MaxValue)
+		c.in.start += n
+		k.received += n
+		if done {
+			c.settled = append(c.settled, k)
+			c.advance()
+		}
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return nil
+		}
+	}
+	return nil
 }
 
 // awaited returns the call that the next reply answers. Nil if none was written:
@@ -209,9 +233,8 @@ func (c *conn) awaited() *call {
 	return c.waiting[c.next]
 }
 
-// answer has k, the first of waiting, answered. The connection is free for the
-// next request before the caller can send one.
-func (c *conn) answer(k *call) {
+// advance is done with the first of waiting.
+func (c *conn) advance() {
 	c.waiting[c.next] = nil
 	c.next++
 	head := int64(0)
@@ -219,6 +242,11 @@ func (c *conn) answer(k *call) {
 		head = c.waiting[c.next].begun
 	}
 	c.head.Store(head)
+}
+
+// answer gives k to its caller. The connection is free for the next request before
+// the caller can send one.
+func (c *conn) answer(k *call) {
 	c.underWay.Add(-1)
 	<-c.client.slots
 	if k.state.CompareAndSwap(underWay, answered) {

@@ -13,7 +13,7 @@ import (
 type Options struct {
 	// Protocol is what the Client speaks: Text, Meta or Binary. Meta and
 	// binary have opaques, see the package's comment. Binary has keys of any
-	// bytes, and so has meta, where they are at most 187 bytes long then.
+	// bytes, and so has meta, where they are at most 186 bytes long then.
 	Protocol protocol.Protocol
 	// Connections is how many connections there may be at a time; 0 means 2.
 	// Another is opened when all have requests under way.

@@ -16,7 +16,7 @@ import (
 	"github.com/hearthcache/hearth/protocol/client"
 )
 
-var protocols = map[string]protocol.Protocol{"text": protocol.Text, "binary": protocol.Binary}
+var protocols = map[string]protocol.Protocol{"text": protocol.Text, "meta": protocol.Meta, "binary": protocol.Binary}
 
 // servers are what every protocol is tried against.
 var servers = map[string]func(t *testing.T) (addr string, flash bool){
