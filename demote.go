@@ -146,11 +146,16 @@ func (d *demoter) demote(v *memtier.Victim) {
 	c := d.c
 	dst := d.reserve(v)
 	verdict, it, value := v.Judge(c.now.Load(), d.until.IsZero(), dst)
-	if verdict != memtier.Demote || dst == nil {
+	if verdict != memtier.Demote {
+		return
+	}
+	if dst == nil {
+		d.left(v, &it, false)
 		return
 	}
 	if int64(len(value)) < c.tuned.minFlashItem.Load() && d.until.IsZero() {
 		c.count.droppedSmall.Add(1)
+		d.left(v, &it, false)
 		return
 	}
 	to, err := d.w.Commit(v.Hash(), v.Key(), value, it.Flags, it.Exptime, it.CAS, uint8(it.State))
@@ -158,6 +163,7 @@ func (d *demoter) demote(v *memtier.Victim) {
 		c.opts.Logger.Error("write buffer refused a record", "err", err)
 		return
 	}
+	d.left(v, &it, true)
 	d.moves = append(d.moves, move{hash: v.Hash(), from: v.Loc(), cas: it.CAS, to: to})
 	if d.hot != nil && it.Accessed {
 		d.hot.add(v.Hash())

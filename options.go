@@ -84,6 +84,8 @@ type Options struct {
 	Clock func() time.Time
 	// Logger gets what an operator should know; nil means slog.Default.
 	Logger *slog.Logger
+	// Observer, if not nil, hears of what the cache does by itself.
+	Observer Observer
 }
 
 const (

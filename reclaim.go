@@ -27,5 +27,8 @@ func (d *demoter) reclaim() bool {
 	}
 	c.count.flashEvicted.Add(evicted)
 	c.flash.Free(page)
+	if o := c.opts.Observer; o != nil {
+		o.Reclaimed(int(page), evicted)
+	}
 	return true
 }

@@ -88,6 +88,14 @@ type Change struct {
 // changed, or is no more.
 func (ch *Change) Meta() Meta { return metaOf(&ch.w.NewItem, 0) }
 
+// Before is what was known of the item before the change, with Age 0, if there was
+// one. Of one on flash that the change did not need to read, that is its Exptime.
+func (ch *Change) Before() (m Meta, ok bool) {
+	it := &ch.w.OldItem
+	expired := it.Exptime != 0 && it.Exptime <= ch.c.now.Load()
+	return metaOf(it, 0), it.Loc != 0 && !expired
+}
+
 // Start begins the change and goes on as far as it can without blocking. While
 // it is Pending, n is notified with tag whenever Step can go on.
 func (ch *Change) Start(c *Cache, n ioq.Notifier, tag uint64) Status {
@@ -112,6 +120,7 @@ func (ch *Change) noRoom() Status {
 // Refuse is Start for a value that exceeds Options.MaxItem and was not read.
 func (ch *Change) Refuse(c *Cache) Status {
 	ch.flight = flight{c: c, hash: c.mem.Hash(ch.Key)}
+	ch.Number, ch.CAS, ch.w.OldItem, ch.w.NewItem = 0, 0, memtier.Item{}, memtier.Item{}
 	return ch.tooLarge()
 }
 
