@@ -19,6 +19,7 @@ var verbOf = [protocol.Ops]hearth.Verb{
 type change struct {
 	hearth.Change
 	h *Handler
+	c *server.Conn
 	r *protocol.Request // the connection's, which holds it until the change is done
 }
 
@@ -26,7 +27,7 @@ var changes = sync.Pool{New: func() any { return new(change) }}
 
 func (h *Handler) change(c *server.Conn, r *protocol.Request, verb hearth.Verb, dst []byte) ([]byte, server.Pending) {
 	p := changes.Get().(*change)
-	p.h, p.r = h, r
+	p.h, p.c, p.r = h, c, r
 	p.Verb, p.Key, p.Value, p.Flags = verb, r.Key, r.Value, r.Flags
 	p.Exptime, p.SetExptime = h.exptime(r.Exptime), r.HasExp && keepsExptime(r.Op)
 	p.Compare, p.Expect, p.NewCAS = r.Compare, r.CAS, r.NewCAS
@@ -61,8 +62,11 @@ func (p *change) Step(dst []byte) ([]byte, bool) {
 func (p *change) reply(st hearth.Status, dst []byte) []byte {
 	m := p.Meta()
 	res := protocol.Result{Outcome: outcomeOf[st], Item: p.h.item(&m), Number: p.Number}
+	if p.h.tapped() {
+		p.tell(res)
+	}
 	dst = protocol.AppendResult(dst, p.r, &res)
-	p.r, p.Key, p.Value = nil, nil, nil
+	p.c, p.r, p.Key, p.Value = nil, nil, nil, nil
 	changes.Put(p)
 	return dst
 }

@@ -20,6 +20,7 @@ type Options struct {
 	// Admin answers what is not about items. Where it is nil, such commands
 	// are unknown.
 	Admin func(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, server.Pending)
+	Tap   *Tap // nil is none
 }
 
 // Handler answers the requests of all connections from a cache. Its methods are

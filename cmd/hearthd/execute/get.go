@@ -21,12 +21,27 @@ func (h *Handler) Get(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, 
 	case st == hearth.Miss && r.Vivify:
 		return h.vivify(c, r, dst)
 	case st == hearth.Miss:
-		return protocol.AppendOutcome(dst, r, protocol.Miss), nil
+		return h.missed(c, r, dst), nil
 	case h.claims(r, &m):
 		return h.claim(c, r, &m, out[len(begun):], dst)
 	}
-	it := h.item(&m)
-	return protocol.EndValue(out, mark, r, &it), nil
+	return h.found(c, r, &m, out, mark), nil
+}
+
+// found completes the reply to a hit.
+func (h *Handler) found(c *server.Conn, r *protocol.Request, m *hearth.Meta, out []byte, mark int) []byte {
+	it := h.item(m)
+	if h.tapped() {
+		h.tellFound(c, r, it)
+	}
+	return protocol.EndValue(out, mark, r, &it)
+}
+
+func (h *Handler) missed(c *server.Conn, r *protocol.Request, dst []byte) []byte {
+	if h.tapped() {
+		h.tellMissed(c, r)
+	}
+	return protocol.AppendOutcome(dst, r, protocol.Miss)
 }
 
 // find looks a key up in RAM, as r asks.
@@ -88,12 +103,11 @@ func (p *lookup) land(dst []byte) (out []byte, done bool) {
 	case st == hearth.Miss && p.r.Vivify:
 		out, p.then = p.h.vivify(p.c, &p.r, dst)
 	case st == hearth.Miss:
-		out = protocol.AppendOutcome(dst, &p.r, protocol.Miss)
+		out = p.h.missed(p.c, &p.r, dst)
 	case p.h.claims(&p.r, &m):
 		out, p.then = p.h.claim(p.c, &p.r, &m, out[len(begun):], dst)
 	default:
-		it := p.h.item(&m)
-		out = protocol.EndValue(out, mark, &p.r, &it)
+		out = p.h.found(p.c, &p.r, &m, out, mark)
 	}
 	return out, true
 }

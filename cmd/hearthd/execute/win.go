@@ -89,7 +89,7 @@ func (p *win) settle(st hearth.Status, dst []byte) ([]byte, bool) {
 		case p.stage == looking && p.r.Vivify:
 			st = p.add()
 		case p.stage == looking:
-			return p.end(protocol.AppendOutcome(dst, &p.r, protocol.Miss)), true
+			return p.end(p.h.missed(p.c, &p.r, dst)), true
 		case p.stage == claiming && st == hearth.Stored:
 			return p.reply(dst, p.found, true), true
 		case p.stage == claiming && st == hearth.NotStored:
@@ -150,12 +150,19 @@ func (p *win) add() hearth.Status {
 func (p *win) reply(dst []byte, m hearth.Meta, won bool) []byte {
 	it := p.h.item(&m)
 	it.Won = won
+	switch {
+	case !p.h.tapped():
+	case p.stage == adding:
+		p.h.tellMissed(p.c, &p.r)
+	default:
+		p.h.tellFound(p.c, &p.r, it)
+	}
 	return p.end(protocol.AppendValue(dst, &p.r, p.value, &it))
 }
 
 // end gives p back.
 func (p *win) end(dst []byte) []byte {
-	p.r, p.Key = protocol.Request{}, nil
+	p.r, p.Key, p.c = protocol.Request{}, nil, nil
 	if cap(p.value) > keepValue {
 		p.value = nil
 	}

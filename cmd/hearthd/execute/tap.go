@@ -1,0 +1,43 @@
+package execute
+
+import (
+	"sync/atomic"
+
+	"github.com/hearthcache/hearth/protocol"
+	"github.com/hearthcache/hearth/protocol/server"
+)
+
+// Tap lets somebody listen to what becomes of requests about items. A request looks
+// whether it is on, and pays for nothing more if it is not.
+type Tap struct {
+	// On may be set at any time.
+	On atomic.Bool
+	// Told is called on the connection's event loop, before the client has the
+	// reply. Before is the item as it was, nil if there was none; of one on flash
+	// that was not read little is known but that. What it is given holds only
+	// during the call.
+	Told func(c *server.Conn, r *protocol.Request, res *protocol.Result, before *protocol.Item)
+}
+
+func (h *Handler) tapped() bool { return h.opt.Tap != nil && h.opt.Tap.On.Load() }
+
+// tellFound is for a retrieval that has found it. It is taken by value, so that
+// the caller's need not be on the heap when there is no tap.
+func (h *Handler) tellFound(c *server.Conn, r *protocol.Request, it protocol.Item) {
+	h.opt.Tap.Told(c, r, &protocol.Result{Outcome: protocol.Hit, Item: it}, &it)
+}
+
+func (h *Handler) tellMissed(c *server.Conn, r *protocol.Request) {
+	h.opt.Tap.Told(c, r, &protocol.Result{Outcome: protocol.Miss}, nil)
+}
+
+// tell is for a change that is done.
+func (p *change) tell(res protocol.Result) {
+	m, ok := p.Before()
+	if !ok {
+		p.h.opt.Tap.Told(p.c, p.r, &res, nil)
+		return
+	}
+	before := p.h.item(&m)
+	p.h.opt.Tap.Told(p.c, p.r, &res, &before)
+}
