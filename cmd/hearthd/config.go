@@ -39,7 +39,13 @@ type Config struct {
 
 	AllowShutdown bool
 	NoFlushAll    bool
+	NoWatch       bool
+	NoDump        bool
 	NoCAS         bool
+
+	PrefixDelimiter string // of stats detail
+	PrefixStats     bool   // from the start
+	WatchBuffer     int    // bytes a watcher
 
 	Memory      int64
 	MaxItem     int
@@ -97,6 +103,8 @@ func defaults() Config {
 		Threads:          defaultLoops(),
 		RequestsPerEvent: 20,
 		Protocol:         "auto",
+		PrefixDelimiter:  ":",
+		WatchBuffer:      256 << 10,
 		Memory:           64 * mebibyte,
 		MaxItem:          mebibyte,
 		IOEngine:         "auto",

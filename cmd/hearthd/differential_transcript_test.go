@@ -26,6 +26,7 @@ const transcriptDir = "../../testdata/transcripts"
 //	! sleep 2200ms             let time pass
 //	! demote                   what is stored is on flash from here on, where there is one
 //	? version                  the next reply may differ by this named exception
+//	? hearthd ERROR\r\n         hearthd's next reply is this one; a comment says why
 //	> set a 0 0 3\r\nabc\r\n   sent; several lines are one write
 //	< STORED\r\n               the reply; a bare < is none
 //	! closed                   and then the server closes the connection
@@ -47,6 +48,7 @@ type step struct {
 	pause     time.Duration
 	demote    bool
 	exception string
+	instead   *[]byte  // hearthd's reply, if it is another one
 	sent      []string // raw text of the > lines
 	want      []byte
 	closed    bool
@@ -105,9 +107,8 @@ func (p *transcriptParser) line(at int, line string) error {
 	case "@":
 		p.cur.client = rest
 	case "?":
-		p.cur.exception = rest
-		if _, ok := exceptions[rest]; !ok {
-			return fmt.Errorf("no exception is named %q", rest)
+		if err := p.differ(rest); err != nil {
+			return err
 		}
 	case "!":
 		if err := p.directive(rest); err != nil {
@@ -119,6 +120,19 @@ func (p *transcriptParser) line(at int, line string) error {
 		}
 	}
 	p.cur.lines = append(p.cur.lines, line)
+	return nil
+}
+
+func (p *transcriptParser) differ(rest string) error {
+	if reply, ok := strings.CutPrefix(rest, "hearthd "); ok || rest == "hearthd" {
+		b, err := unescape(strings.TrimPrefix(reply, "hearthd"))
+		p.cur.instead = &b
+		return err
+	}
+	p.cur.exception = rest
+	if _, ok := exceptions[rest]; !ok {
+		return fmt.Errorf("no exception is named %q", rest)
+	}
 	return nil
 }
 
@@ -361,6 +375,11 @@ func (p *player) recordReply(c net.Conn, st *step) error {
 }
 
 func (p *player) checkReply(c net.Conn, st *step) error {
+	if st.instead != nil && p.s.name == "hearthd" {
+		other := *st
+		other.want = *st.instead
+		st = &other
+	}
 	if len(st.want) == 0 && !st.closed {
 		// Nothing to wait for. The pause lets the server see this write apart
 		// from the next one, which is what such a step is for.

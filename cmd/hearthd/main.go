@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/hearthcache/hearth"
 	"github.com/hearthcache/hearth/cmd/hearthd/execute"
+	"github.com/hearthcache/hearth/cmd/hearthd/watch"
 	"github.com/hearthcache/hearth/protocol/server"
 )
 
@@ -50,7 +50,9 @@ func run(c *Config) error {
 	if c.Daemon && os.Getenv(daemonMark) == "" {
 		return detach()
 	}
-	log := newLogger(os.Stderr, c.Verbosity)
+	level := new(slog.LevelVar)
+	level.Set(logLevel(c.Verbosity))
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	told, forget := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
 	defer forget()
 	stopped, stop := context.WithCancel(told)
@@ -61,23 +63,32 @@ func run(c *Config) error {
 	// The Go heap holds connections and buffers, not items: a few megabytes
 	// that are not worth collecting at every doubling.
 	debug.SetGCPercent(400)
-	cache, err := hearth.Open(c.FlashDir, c.cacheOptions(log))
+	events := watch.New(c.WatchBuffer)
+	options := c.cacheOptions(log)
+	options.Observer = cacheEvents{events}
+	cache, err := hearth.Open(c.FlashDir, options)
 	if err != nil {
 		return err
 	}
 	// From the first signal on a second one ends the process: the default.
 	context.AfterFunc(told, forget)
-	err = serve(&admin{cache: cache, config: c, stop: stop, stats: statistics{started: time.Now()}}, stopped, log)
+	err = serve(&admin{
+		cache: cache, config: c, stop: stop, level: level, stats: statistics{started: time.Now()},
+		watch: events, prefixes: newPrefixes(c.PrefixDelimiter, c.PrefixStats),
+	}, stopped, log)
 	return errors.Join(err, cache.Close())
 }
 
 // serve runs the connections until stopped is done, and then lets them finish.
 func serve(a *admin, stopped context.Context, log *slog.Logger) error {
 	c := a.config
-	h := execute.New(a.cache, execute.Options{NoCAS: c.NoCAS, NoFlushAll: c.NoFlushAll, Version: version, Admin: a.do})
+	a.tap.Told = a.told
+	a.retap()
+	h := execute.New(a.cache, execute.Options{NoCAS: c.NoCAS, NoFlushAll: c.NoFlushAll, Version: version, Admin: a.do, Tap: &a.tap})
 	s, err := server.New(h, server.Options{
 		Loops: c.Threads, MaxValue: c.MaxItem, MaxConns: c.Connections,
 		Requests: c.RequestsPerEvent, Backlog: c.Backlog, IdleTimeout: c.IdleTimeout, Protocols: protocolsOf[c.Protocol],
+		Opened: a.connOpened, Closed: a.connClosed,
 	})
 	if err != nil {
 		return err
@@ -163,11 +174,10 @@ func (c *Config) cacheOptions(log *slog.Logger) hearth.Options {
 	}
 }
 
-// newLogger logs warnings, with -v also what it does, with -vv details.
-func newLogger(w io.Writer, verbosity int) *slog.Logger {
-	level := slog.LevelInfo
+// logLevel is what -v, given that often, logs: more of what the server does.
+func logLevel(verbosity int) slog.Level {
 	if verbosity > 0 {
-		level = slog.LevelDebug
+		return slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+	return slog.LevelInfo
 }

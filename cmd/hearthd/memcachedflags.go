@@ -49,8 +49,7 @@ var flags = []setting{
 		noEffect: noSlabs},
 	{short: "L", name: "enable-largepages", help: "use large memory pages", set: report("", ""),
 		noEffect: "transparent huge pages are the kernel's to give, by /sys/kernel/mm/transparent_hugepage"},
-	{short: "D", name: "prefix-delimiter", arg: "C", help: "end of a key's prefix in stats detail", set: reportText("stat_key_prefix"),
-		noEffect: "stats detail is not in this version"},
+	{short: "D", name: "prefix-delimiter", arg: "C", help: "count requests by what stands before C in their keys: see stats detail", set: setDelimiter},
 	{short: "t", name: "threads", arg: "N", help: "event loops (default half the processors, 1 to 4)",
 		set: number(1, 1024, 1, func(c *Config) *int { return &c.Threads })},
 	{short: "R", name: "max-reqs-per-event", arg: "N", help: "requests served of one connection before the next has its turn (default 20)",
@@ -64,10 +63,10 @@ var flags = []setting{
 	{short: "S", name: "enable-sasl", help: "SASL authentication", refused: "SASL is not supported by this version"},
 	{short: "F", name: "disable-flush-all", help: "refuse flush_all",
 		set: on(func(c *Config) *bool { return &c.NoFlushAll })},
-	{short: "X", name: "disable-dumping", help: "refuse stats cachedump and lru_crawler metadump", set: report("dump_enabled", "no"),
-		noEffect: "those commands are not in this version"},
-	{short: "W", name: "disable-watch", help: "refuse watch", set: report("", ""),
-		noEffect: "watch is not in this version"},
+	{short: "X", name: "disable-dumping", help: "refuse stats cachedump and detail, lru_crawler metadump and mgdump",
+		set: on(func(c *Config) *bool { return &c.NoDump })},
+	{short: "W", name: "disable-watch", help: "refuse watch",
+		set: on(func(c *Config) *bool { return &c.NoWatch })},
 	{short: "Y", name: "auth-file", arg: "PATH", help: "passwords for the text protocol", refused: "authentication is not supported by this version"},
 	{short: "e", name: "memory-file", arg: "PATH", help: "without ext_path: leave all items in this file at a graceful stop and take them from it at the next start",
 		set: text(func(c *Config) *string { return &c.MemoryFile })},
@@ -148,6 +147,14 @@ func setMode(c *Config, value string) error {
 		return errors.New("must be an octal number up to 777")
 	}
 	c.SocketMode = uint32(mode)
+	return nil
+}
+
+func setDelimiter(c *Config, value string) error {
+	if value == "" {
+		return errors.New("must not be empty")
+	}
+	c.PrefixDelimiter, c.PrefixStats = value[:1], true // the first, as in memcached
 	return nil
 }
 

@@ -73,6 +73,8 @@ func TestFlags(t *testing.T) {
 		{"-u nobody -P /tmp/pid", func(c *Config) { c.User, c.PidFile = "nobody", "/tmp/pid" }},
 		{"-B ascii", func(c *Config) { c.Protocol = "ascii" }},
 		{"-B binary", func(c *Config) { c.Protocol = "binary" }},
+		{"-W -X", func(c *Config) { c.NoWatch, c.NoDump = true, true }},
+		{"-D | -o watcher_logbuf_size=64", func(c *Config) { c.PrefixDelimiter, c.PrefixStats, c.WatchBuffer = "|", true, 64<<10 }},
 		{"-B auto", func(*Config) {}},
 		{"-I 1024", func(c *Config) { c.MaxItem = 1024 }},
 		{"-I 512k", func(c *Config) { c.MaxItem = 512 << 10 }},
@@ -196,21 +198,21 @@ func TestPortFile(t *testing.T) {
 // What has no effect is taken, and said with the reason.
 func TestNoEffectFlags(t *testing.T) {
 	var log bytes.Buffer
-	args := strings.Fields("-k -r -L -X -W -f 1.5 -n 96 -D | -N 2 -o hot_lru_pct=30,modern")
+	args := strings.Fields("-k -r -L -f 1.5 -n 96 -N 2 -o hot_lru_pct=30,modern")
 	c, err := parseArgs(args, &log, noEnv)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"-k", "-r", "-L", "-X", "-W", "-f", "-n", "-D", "-N", `"-o hot_lru_pct"`, `"-o modern"`} {
+	for _, name := range []string{"-k", "-r", "-L", "-f", "-n", "-N", `"-o hot_lru_pct"`, `"-o modern"`} {
 		if !strings.Contains(log.String(), "setting="+name+" why=") {
 			t.Errorf("the log does not say that %s has no effect:\n%s", name, &log)
 		}
 	}
-	if c.Reported["growth_factor"] != "1.50" || c.Reported["stat_key_prefix"] != "|" {
+	if c.Reported["growth_factor"] != "1.50" {
 		t.Errorf("reported are %v", c.Reported)
 	}
-	if len(c.NoEffect) != 11 {
-		t.Errorf("%d settings without effect, not 11: %v", len(c.NoEffect), c.NoEffect)
+	if len(c.NoEffect) != 8 {
+		t.Errorf("%d settings without effect, not 8: %v", len(c.NoEffect), c.NoEffect)
 	}
 }
 

@@ -14,7 +14,6 @@ const (
 	noLRU      = "there are no LRU queues: the oldest segment leaves, what was read in it stays"
 	noCrawler  = "there is no crawler: expired values leave with their segment or page"
 	noHash     = "the index has its own table, which grows in small steps"
-	noWatch    = "watch is not in this version"
 	noRewrite  = "this version reclaims the oldest page whole and rewrites nothing"
 	alwaysSo   = "this is always so"
 	tlsRefused = "TLS is not supported by this version"
@@ -53,9 +52,11 @@ var options = []setting{
 	{name: "slab_automove_freeratio", arg: "X", help: "memory to hold free", set: reportReal("slab_automove_freeratio", 0, 1, 3), noEffect: noSlabs},
 	{name: "slab_chunk_max", arg: "KB", help: "largest slab chunk", set: reportWhole("slab_chunk_max", 1, 1<<20, 1024), noEffect: noSlabs},
 	{name: "no_chunked_items", help: "one chunk an item", set: report("", ""), noEffect: noSlabs},
-	{name: "track_sizes", help: "count item sizes for stats sizes", set: report("track_sizes", "yes"), noEffect: "stats sizes is not in this version"},
-	{name: "watcher_logbuf_size", arg: "KB", help: "buffer of a watcher", set: reportWhole("watcher_logbuf_size", 0, 1<<20, 1024), noEffect: noWatch},
-	{name: "worker_logbuf_size", arg: "KB", help: "log buffer of a worker", set: reportWhole("worker_logbuf_size", 0, 1<<20, 1024), noEffect: noWatch},
+	{name: "track_sizes", help: "count item sizes for stats sizes", set: report("track_sizes", "yes"), noEffect: "sizes are counted by class: see stats items"},
+	{name: "watcher_logbuf_size", arg: "KB", help: "lines kept for one who watches and does not read (default 256)",
+		set: number(4, 1<<20, 1024, func(c *Config) *int { return &c.WatchBuffer })},
+	{name: "worker_logbuf_size", arg: "KB", help: "log buffer of a worker", set: reportWhole("worker_logbuf_size", 0, 1<<20, 1024),
+		noEffect: "lines go straight to the buffers of those who watch"},
 	{name: "read_buf_mem_limit", arg: "MB", help: "memory for read buffers", set: reportWhole("read_buf_mem_limit", 0, 1<<20, mebibyte),
 		noEffect: "buffers are bounded a connection, and -c bounds connections"},
 	{name: "resp_obj_mem_limit", arg: "MB", help: "memory for responses", set: reportWhole("read_buf_mem_limit", 0, 1<<20, mebibyte),
@@ -125,13 +126,13 @@ func setRebuild(c *Config, value string) error {
 // reportedDefaults are memcached's, for what a Config reports and does not use.
 func reportedDefaults() map[string]string {
 	return map[string]string{
-		"growth_factor": "1.25", "chunk_size": "48", "stat_key_prefix": ":", "num_napi_ids": "(null)",
-		"maxconns_fast": "yes", "hashpower_init": "0", "hash_algorithm": "xxh3", "tail_repair_time": "0", "dump_enabled": "yes",
+		"growth_factor": "1.25", "chunk_size": "48", "num_napi_ids": "(null)",
+		"maxconns_fast": "yes", "hashpower_init": "0", "hash_algorithm": "xxh3", "tail_repair_time": "0",
 		"slab_reassign": "yes", "slab_automove": "1", "slab_automove_ratio": "0.80", "slab_automove_window": "30",
 		"slab_automove_freeratio": "0.010", "slab_chunk_max": "524288",
-		"lru_crawler": "yes", "lru_crawler_sleep": "100", "lru_crawler_tocrawl": "0", "lru_maintainer_thread": "yes",
+		"lru_crawler": "yes", "lru_crawler_sleep": "100", "lru_crawler_tocrawl": "0", "lru_maintainer_thread": "yes", "lru_segmented": "yes",
 		"hot_lru_pct": "20", "warm_lru_pct": "40", "hot_max_factor": "0.20", "warm_max_factor": "2.00",
-		"temp_lru": "no", "temporary_ttl": "61", "watcher_logbuf_size": "262144", "worker_logbuf_size": "65536",
+		"temp_lru": "no", "temporary_ttl": "61", "worker_logbuf_size": "65536",
 		"read_buf_mem_limit": "0", "track_sizes": "no", "inline_ascii_response": "no", "sock_cookie_id": "0",
 		"ext_low_ttl": "0", "ext_recache_rate": "2000", "ext_compact_under": "0", "ext_drop_under": "0",
 		"ext_max_sleep": "1000000", "ext_max_frag": "0.80", "ext_drop_unread": "no",

@@ -55,7 +55,7 @@ func TestOptionsOfPeers(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"lru_crawler": "no", "lru_maintainer_thread": "yes", "slab_automove": "0", "slab_automove_window": "20",
-		"slab_chunk_max": "8192", "hot_lru_pct": "32", "warm_lru_pct": "32", "watcher_logbuf_size": "65536",
+		"slab_chunk_max": "8192", "hot_lru_pct": "32", "warm_lru_pct": "32",
 		"ext_low_ttl": "10", "ext_recache_rate": "10000", "ext_compact_under": "2", "ext_drop_under": "3",
 		"ext_drop_unread": "yes", "ext_max_frag": "0.90", "ext_max_sleep": "1000", "slab_automove_freeratio": "0.010",
 		"temp_lru": "yes", "temporary_ttl": "61", "slab_reassign": "yes", "read_buf_mem_limit": "16777216", "hashpower_init": "21",

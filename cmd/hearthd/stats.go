@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"strconv"
@@ -33,25 +32,46 @@ type stat struct {
 func gauge(name string, value any) stat      { return stat{name, value, false} }
 func counter(name string, value uint64) stat { return stat{name, value, true} }
 
+// groups are the arguments of stats that are answered with a list.
+var groups = map[string]func(*admin) []stat{
+	"":         (*admin).general,
+	"settings": (*admin).settings,
+	"conns":    (*admin).conns,
+	"sizes":    (*admin).sizes,
+	"extstore": (*admin).pages,
+}
+
 // appendStats answers the stats command.
 func (h *admin) appendStats(r *protocol.Request, dst []byte) []byte {
-	group, _, _ := bytes.Cut(bytes.TrimLeft(r.Args, " "), []byte(" "))
-	switch string(group) {
-	case "":
-		return h.appendLines(dst, r, h.general())
-	case "settings":
-		return h.appendLines(dst, r, h.settings())
-	case "extstore":
-		return h.appendLines(dst, r, h.pages())
+	args := append(words(r), "", "")
+	if list := groups[args[0]]; list != nil {
+		return h.appendLines(dst, r, list(h))
+	}
+	switch args[0] {
 	case "reset":
 		h.reset()
-		if r.Proto == protocol.Binary {
-			return protocol.AppendStatEnd(dst, r)
-		}
-		return append(dst, protocol.Reset...)
+		return appendSimple(dst, r, protocol.Reset)
+	case "detail":
+		return h.detail(r, args[1], dst)
+	case "sizes_enable", "sizes_disable":
+		return append(dst, "STAT sizes_status disabled\r\n"...)
+	}
+	if r.Proto == protocol.Binary {
+		return protocol.AppendStatus(dst, r, protocol.StatusKeyNotFound, "")
 	}
 	return protocol.AppendOutcome(dst, r, protocol.Unknown)
 }
+
+// appendSimple appends line, which the binary protocol says as an empty list.
+func appendSimple(dst []byte, r *protocol.Request, line string) []byte {
+	if r.Proto == protocol.Binary {
+		return protocol.AppendStatEnd(dst, r)
+	}
+	return append(dst, line...)
+}
+
+// sizes is memcached's answer where sizes are not counted.
+func (h *admin) sizes() []stat { return []stat{gauge("sizes_status", "disabled")} }
 
 func (h *admin) appendLines(dst []byte, r *protocol.Request, stats []stat) []byte {
 	h.stats.mu.Lock()
@@ -66,6 +86,7 @@ func (h *admin) appendLines(dst []byte, r *protocol.Request, stats []stat) []byt
 }
 
 func (h *admin) reset() {
+	h.prefixes.clear()
 	stats := h.general()
 	h.stats.mu.Lock()
 	defer h.stats.mu.Unlock()
@@ -87,6 +108,7 @@ func (h *admin) general() []stat {
 		stats = append(stats, extstore(&s)...)
 	}
 	stats = append(stats, items(&s)...)
+	stats = append(stats, h.logs()...)
 	return append(stats, own(&s)...)
 }
 
@@ -125,6 +147,17 @@ func (h *admin) connections() []stat {
 		gauge("threads", h.config.Threads),
 		counter("conn_yields", s.ConnYields),
 		counter("idle_kicks", s.IdleKicks),
+	}
+}
+
+func (h *admin) logs() []stat {
+	s := h.watch.Stats()
+	return []stat{
+		counter("log_worker_dropped", 0),
+		counter("log_worker_written", s.Written),
+		counter("log_watcher_skipped", s.Skipped),
+		counter("log_watcher_sent", s.Sent),
+		gauge("log_watchers", s.Watchers),
 	}
 }
 

@@ -1,0 +1,169 @@
+package main_test
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestSettingsFollowCommands: what lru, slabs, extstore and verbosity set is
+// reported.
+func TestSettingsFollowCommands(t *testing.T) {
+	t.Parallel()
+	s := startHearthd(t)
+	c := s.dial(t)
+	if s.stats(t, "settings")["ext_item_age"] != "4294967295" {
+		t.Error("no age at all is not reported as memcached does")
+	}
+	for _, row := range []struct{ command, name, want string }{
+		{"lru tune 10 25 0.1 2.5", "hot_lru_pct", "10"}, {"", "warm_lru_pct", "25"},
+		{"", "hot_max_factor", "0.10"}, {"", "warm_max_factor", "2.50"},
+		{"lru mode flat", "lru_segmented", "no"}, {"lru mode segmented", "lru_segmented", "yes"},
+		{"lru temp_ttl 77", "temporary_ttl", "77"}, {"", "temp_lru", "yes"}, {"lru temp_ttl -1", "temp_lru", "no"},
+		{"slabs automove 2", "slab_automove", "2"}, {"slabs automove ratio 0.5", "slab_automove_ratio", "0.50"},
+		{"slabs automove freeratio 0.5", "slab_automove_freeratio", "0.500"}, {"slabs automove window 3", "slab_automove_window", "3"},
+		{"extstore item_size 100", "ext_item_size", "100"}, {"extstore item_age 9", "ext_item_age", "9"},
+		{"extstore item_age 4294967295", "ext_item_age", "4294967295"},
+		{"extstore low_ttl 5", "ext_low_ttl", "5"}, {"extstore recache_rate 6", "ext_recache_rate", "6"},
+		{"extstore compact_under 7", "ext_compact_under", "7"}, {"extstore drop_under 8", "ext_drop_under", "8"},
+		{"extstore max_sleep 9", "ext_max_sleep", "9"}, {"extstore max_frag 0.25", "ext_max_frag", "0.25"},
+		{"extstore drop_unread 1", "ext_drop_unread", "yes"}, {"extstore drop_unread 0", "ext_drop_unread", "no"},
+		{"verbosity 1", "verbosity", "1"}, {"verbosity 99", "verbosity", "2"}, {"verbosity 0", "verbosity", "0"},
+		{"stats detail on", "detail_enabled", "yes"}, {"stats detail off", "detail_enabled", "no"},
+	} {
+		if row.command != "" {
+			wantAnswer(t, c, row.command, "OK")
+		}
+		if got := s.stats(t, "settings")[row.name]; got != row.want {
+			t.Errorf("after %s: %s is %q, want %q", row.command, row.name, got, row.want)
+		}
+	}
+}
+
+// TestExtstoreAge: extstore item_age moves values to flash though RAM has room.
+func TestExtstoreAge(t *testing.T) {
+	t.Parallel()
+	s := settings[1].start(t)
+	c := s.dial(t)
+	wantAnswer(t, c, "set a 0 0 1\r\nx", "STORED")
+	wantAnswer(t, c, "extstore item_age 1", "OK")
+	for deadline := time.Now().Add(patience); s.stats(t, "")["hearth_flash_items"] != "1"; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the value does not come to flash")
+		}
+	}
+	wantAnswer(t, c, "get a", "VALUE a 0 1")
+}
+
+func TestStatsConns(t *testing.T) {
+	t.Parallel()
+	s := startHearthd(t)
+	c := s.dial(t)
+	fmt.Fprint(c, "set a 0 0 100\r\nhalf of ")
+	path := filepath.Join(t.TempDir(), "socket")
+	unix := launch(t, hearthdPath(t), "-u", "root", "-s", path)
+	var u net.Conn
+	for deadline := time.Now().Add(patience); u == nil; {
+		if u, _ = net.Dial("unix", path); u == nil && time.Now().After(deadline) {
+			t.Fatal("the Unix socket does not listen")
+		}
+	}
+	defer u.Close()
+	of := func(stats map[string]string, property string) (values []string) {
+		for name, value := range stats {
+			if strings.HasSuffix(name, ":"+property) {
+				values = append(values, value)
+			}
+		}
+		return values
+	}
+	var states string
+	for deadline := time.Now().Add(patience); !strings.Contains(states, "conn_nread"); {
+		stats := s.stats(t, "conns")
+		states = strings.Join(of(stats, "state"), " ")
+		if n := len(of(stats, "addr")); n != 3 || len(of(stats, "listen_addr")) != 2 || len(of(stats, "secs_since_last_cmd")) != 3 {
+			t.Fatalf("%v", stats)
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("states are %s", states)
+		}
+	}
+	if !strings.Contains(states, "conn_listening") {
+		t.Errorf("states are %s", states)
+	}
+	fmt.Fprint(u, "stats conns\r\n")
+	got, _ := readQuiet(u, 300*time.Millisecond)
+	if strings.Count(string(got), "addr unix:"+path+"\r\n") != 3 {
+		t.Errorf("over the Unix socket: %s", got)
+	}
+	unix.stop(t)
+}
+
+// TestPrefixStats counts on flash and in RAM alike, from the start with -D.
+func TestPrefixStats(t *testing.T) {
+	t.Parallel()
+	set := settings[1]
+	set.args = append([]string{"-D", "/"}, set.args...)
+	s := set.start(t)
+	c := s.dial(t)
+	wantAnswer(t, c, "set b/1 0 0 1\r\nx", "STORED")
+	wantAnswer(t, c, "set a/1 0 0 1\r\nx", "STORED")
+	s.demote(t)
+	fmt.Fprint(c, "get a/1 a/2\r\nmg a/1 v\r\nms a/3 1\r\nx\r\nmd a/3 q\r\ndelete a/9\r\nincr a/1 1\r\ntouch a/1 0\r\nget none\r\n")
+	readQuiet(c, 200*time.Millisecond)
+	fmt.Fprint(c, "stats detail dump\r\n")
+	got, _ := readQuiet(c, 200*time.Millisecond)
+	if want := "PREFIX a get 3 hit 2 set 2 del 2\r\nPREFIX b get 0 hit 0 set 1 del 0\r\nEND\r\n"; string(got) != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	wantAnswer(t, c, "stats reset", "RESET")
+	wantAnswer(t, c, "stats detail dump", "END")
+}
+
+// TestPrefixesAreBounded: there are never more than 10000.
+func TestPrefixesAreBounded(t *testing.T) {
+	t.Parallel()
+	s := startHearthd(t)
+	c := s.dial(t)
+	wantAnswer(t, c, "stats detail on", "OK")
+	for i := range 120 {
+		var b strings.Builder
+		b.WriteString("get")
+		for j := range 100 {
+			fmt.Fprintf(&b, " p%d:", i*100+j)
+		}
+		wantAnswer(t, c, b.String(), "END")
+	}
+	fmt.Fprint(c, "stats detail dump\r\n")
+	got, _ := readQuiet(c, 300*time.Millisecond)
+	if n := strings.Count(string(got), "PREFIX"); n != 10_000 {
+		t.Errorf("%d prefixes", n)
+	}
+}
+
+func TestDumpingDisabled(t *testing.T) {
+	t.Parallel()
+	s := startHearthd(t, "-X")
+	wantAnswer(t, s.dial(t), "stats detail on", "CLIENT_ERROR stats detail not allowed")
+	if got := s.stats(t, "settings")["dump_enabled"]; got != "no" {
+		t.Errorf("dump_enabled is %s", got)
+	}
+}
+
+// TestShutdownCommand ends the server with what is in RAM moved to flash.
+func TestShutdownCommand(t *testing.T) {
+	t.Parallel()
+	s := startHearthd(t, "-A")
+	c := s.dial(t)
+	wantAnswer(t, c, "shutdown now", "CLIENT_ERROR invalid shutdown mode")
+	fmt.Fprint(c, "shutdown graceful\r\n")
+	if err := expectClose(c); err != nil {
+		t.Error(err)
+	}
+	if !s.ends(patience) || s.status() != 0 {
+		t.Errorf("the server ended with %d", s.status())
+	}
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+)
+
+// settings is what the server was started with, or what commands have made of it.
+func (h *admin) settings() []stat {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c := h.config
+	stats := []stat{
+		gauge("maxbytes", h.cache.Memory()), gauge("maxconns", c.Connections),
+		gauge("tcpport", c.Port), gauge("udpport", 0), gauge("inter", orNull(c.Hosts)),
+		gauge("verbosity", c.Verbosity), gauge("oldest", 0),
+		gauge("evictions", onOff(!c.NoEvictions)), gauge("domain_socket", orNull(c.Socket)),
+		gauge("umask", fmt.Sprintf("%o", c.SocketMode)), gauge("shutdown_command", yesNo(c.AllowShutdown)),
+		gauge("num_threads", c.Threads), gauge("reqs_per_event", c.RequestsPerEvent),
+		gauge("cas_enabled", yesNo(!c.NoCAS)), gauge("tcp_backlog", c.Backlog),
+		gauge("binding_protocol", bindingProtocol(c.Protocol)),
+		gauge("auth_enabled_sasl", "no"), gauge("auth_enabled_ascii", "no"),
+		gauge("item_size_max", c.MaxItem), gauge("flush_enabled", yesNo(!c.NoFlushAll)),
+		gauge("idle_timeout", int(c.IdleTimeout.Seconds())), gauge("client_flags_size", 4),
+		gauge("detail_enabled", yesNo(h.prefixes.on.Load())), gauge("stat_key_prefix", c.PrefixDelimiter),
+		gauge("watcher_logbuf_size", c.WatchBuffer), gauge("dump_enabled", yesNo(!c.NoDump)),
+		gauge("ext_item_size", c.MinFlashItem), gauge("ext_item_age", orNever(c.FlashAge)),
+		gauge("ext_wbuf_size", c.WriteBuffer), gauge("ssl_enabled", "no"),
+		gauge("memory_file", cmp.Or(c.MemoryFile, "(null)")),
+		gauge("hearth_ext_path", orNull(c.FlashDir)), gauge("hearth_ext_io", c.IOEngine),
+		gauge("hearth_backpressure_ms", c.Backpressure.Milliseconds()),
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Reported)) {
+		stats = append(stats, gauge(name, c.Reported[name]))
+	}
+	return stats
+}
+
+func bindingProtocol(p string) string {
+	if p == "auto" {
+		return "auto-negotiate"
+	}
+	return p
+}
+
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
+}
+
+// orNever is an age in seconds; no age at all is memcached's largest.
+func orNever(age time.Duration) int64 {
+	if age == 0 {
+		return math.MaxUint32
+	}
+	return int64(age.Seconds())
+}
+
+func orNull(s string) string {
+	if s == "" {
+		return "NULL"
+	}
+	return s
+}
