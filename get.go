@@ -15,9 +15,9 @@ type Meta struct {
 	CAS     uint64
 	Size    int // of the value, bytes
 	// Age is how many seconds ago the item was last read or written, this access
-	// not counted; a restart counts as a write. Of a value on flash that is not
-	// known: Age is then the time since the page that it lies on was begun, or
-	// since a hot copy of it was made.
+	// not counted; a restart counts as a write. Of a value on flash that has no hot
+	// copy that is not known: Age is then the time since the page that it lies on
+	// was begun.
 	Age uint32
 	// Fetched says that the item was read or touched before this access, since it
 	// was stored. What was read on flash only is taken for unread after a restart.
@@ -58,7 +58,7 @@ func (c *Cache) Find(key, dst []byte) ([]byte, Meta, Status) {
 		c.count.hitsRAM.Add(1)
 		return out, metaOf(&it, now), Hit
 	case memtier.OnFlash:
-		return c.findHot(h, key, out, it, now)
+		return c.findHot(h, key, out, it, now, false)
 	case memtier.Expired:
 		c.expired(it)
 	}
@@ -128,7 +128,7 @@ func (c *Cache) findPeek(key, dst []byte) ([]byte, Meta, Status) {
 	h, now := c.mem.Hash(key), c.now.Load()
 	out, it, st := c.mem.GetQuiet(h, key, dst, now)
 	if st == memtier.OnFlash {
-		return c.findHot(h, key, out, it, now)
+		return c.findHot(h, key, out, it, now, true)
 	}
 	return c.settle(out, &it, st, now)
 }
@@ -149,10 +149,13 @@ func (c *Cache) settle(out []byte, it *memtier.Item, st memtier.Status, now uint
 }
 
 // findHot asks the hot values for a copy of the record that it is the header of.
-func (c *Cache) findHot(h uint64, key, dst []byte, it memtier.Item, now uint32) ([]byte, Meta, Status) {
+func (c *Cache) findHot(h uint64, key, dst []byte, it memtier.Item, now uint32, peek bool) ([]byte, Meta, Status) {
 	if c.hot && c.hotGain.tries() {
-		version := c.flash.Version(addrOf(it.Loc, it.Class))
-		if out, hot, ok := c.mem.HotGet(h, key, it.Loc, version, dst); ok {
+		version, stamp := c.flash.Version(addrOf(it.Loc, it.Class)), now
+		if peek {
+			stamp = 0
+		}
+		if out, hot, ok := c.mem.HotGet(h, key, it.Loc, version, dst, stamp); ok {
 			c.count.hitsHot.Add(1)
 			c.hotGain.hits.Add(1)
 			hot.Exptime, hot.Accessed = it.Exptime, it.Accessed

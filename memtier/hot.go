@@ -106,17 +106,18 @@ func (h *hot) free(handle uint64) {
 
 // HotGet appends the copy of the flash record at loc, of a page of that
 // version, to dst. Of the item it knows all but the exptime and what else only
-// the slot says.
-func (t *Tier) HotGet(h uint64, key []byte, loc Loc, version uint32, dst []byte) ([]byte, Item, bool) {
+// the slot says. Atime is when the copy was last got; it becomes now, unless that
+// is 0.
+func (t *Tier) HotGet(h uint64, key []byte, loc Loc, version uint32, dst []byte, now uint32) ([]byte, Item, bool) {
 	if t.hot == nil {
 		return dst, Item{}, false
 	}
 	handle, _ := t.hot.cache.Get(h)
-	return t.hot.read(handle, key, loc, version, dst)
+	return t.hot.read(handle, key, loc, version, dst, now)
 }
 
 // read copies out of a chain, if it still is in the hands that the handle names.
-func (h *hot) read(handle uint64, key []byte, loc Loc, version uint32, dst []byte) ([]byte, Item, bool) {
+func (h *hot) read(handle uint64, key []byte, loc Loc, version uint32, dst []byte, now uint32) ([]byte, Item, bool) {
 	first, gen := uint32(handle), uint32(handle>>32)
 	if first == 0 {
 		return dst, Item{}, false
@@ -128,7 +129,11 @@ func (h *hot) read(handle uint64, key []byte, loc Loc, version uint32, dst []byt
 	if b.gen != gen {
 		return dst, Item{}, false
 	}
-	return h.arena.read(b, key, loc, version, dst)
+	out, it, ok := h.arena.read(b, key, loc, version, dst)
+	if ok && now > it.Atime {
+		b.head().atime = now
+	}
+	return out, it, ok
 }
 
 // HotPut offers a copy of a flash value that was read again. It may be declined.

@@ -16,16 +16,16 @@ func TestHotIsNeverStale(t *testing.T) {
 	it := Item{Flags: 5, CAS: 6, Class: 7}
 	tier.HotPut(h, key, loc, 3, it, value)
 	tier.hot.cache.Wait()
-	out, got, ok := tier.HotGet(h, key, loc, 3, []byte("x"))
+	out, got, ok := tier.HotGet(h, key, loc, 3, []byte("x"), 0)
 	if !ok || string(out) != "x"+string(value) || got.Flags != 5 || got.CAS != 6 || got.Class != 7 || got.ValueLen != len(value) {
 		t.Fatalf("%v, %d bytes, %+v", ok, len(out), got)
 	}
 	for name, f := range map[string]func() ([]byte, Item, bool){
-		"version":    func() ([]byte, Item, bool) { return tier.HotGet(h, key, loc, 4, nil) },
-		"address":    func() ([]byte, Item, bool) { return tier.HotGet(h, key, loc+1, 3, nil) },
-		"key":        func() ([]byte, Item, bool) { return tier.HotGet(h, []byte("kez"), loc, 3, nil) },
-		"key length": func() ([]byte, Item, bool) { return tier.HotGet(h, []byte("key0"), loc, 3, nil) },
-		"hash":       func() ([]byte, Item, bool) { return tier.HotGet(h+1, key, loc, 3, nil) },
+		"version":    func() ([]byte, Item, bool) { return tier.HotGet(h, key, loc, 4, nil, 0) },
+		"address":    func() ([]byte, Item, bool) { return tier.HotGet(h, key, loc+1, 3, nil, 0) },
+		"key":        func() ([]byte, Item, bool) { return tier.HotGet(h, []byte("kez"), loc, 3, nil, 0) },
+		"key length": func() ([]byte, Item, bool) { return tier.HotGet(h, []byte("key0"), loc, 3, nil, 0) },
+		"hash":       func() ([]byte, Item, bool) { return tier.HotGet(h+1, key, loc, 3, nil, 0) },
 	} {
 		if out, _, ok := f(); ok || len(out) > 0 {
 			t.Errorf("another %s gets %d bytes", name, len(out))
@@ -33,10 +33,10 @@ func TestHotIsNeverStale(t *testing.T) {
 	}
 	tier.HotPut(h, key, loc, 4, it, value[:5])
 	tier.hot.cache.Wait()
-	if out, _, ok := tier.HotGet(h, key, loc, 4, nil); !ok || string(out) != "01234" {
+	if out, _, ok := tier.HotGet(h, key, loc, 4, nil, 0); !ok || string(out) != "01234" {
 		t.Errorf("the newer copy: %v %q", ok, out)
 	}
-	if _, _, ok := tier.HotGet(h, key, loc, 3, nil); ok {
+	if _, _, ok := tier.HotGet(h, key, loc, 3, nil, 0); ok {
 		t.Error("the older copy is still there")
 	}
 }
@@ -71,7 +71,7 @@ func testHotTorn(t *testing.T, keys uint64, times int) {
 				}
 				var ok bool
 				var it Item
-				if out, it, ok = tier.HotGet(tier.Hash(key), key, FlashLoc(k), version, out[:0]); !ok {
+				if out, it, ok = tier.HotGet(tier.Hash(key), key, FlashLoc(k), version, out[:0], 0); !ok {
 					continue
 				}
 				hits.Add(1)
@@ -111,7 +111,7 @@ func TestHotOldHandle(t *testing.T) {
 		return h.take(first)
 	}
 	old := put()
-	if out, _, ok := h.read(old, key, FlashLoc(1), 2, nil); !ok || len(out) != 1000 {
+	if out, _, ok := h.read(old, key, FlashLoc(1), 2, nil, 0); !ok || len(out) != 1000 {
 		t.Fatal("not there")
 	}
 	h.free(old)
@@ -120,7 +120,7 @@ func TestHotOldHandle(t *testing.T) {
 		t.Errorf("freed twice: %d copies, %d bytes", n, used)
 	}
 	for range 3 {
-		if _, _, ok := h.read(old, key, FlashLoc(1), 2, nil); ok {
+		if _, _, ok := h.read(old, key, FlashLoc(1), 2, nil, 0); ok {
 			t.Error("an old handle still reads")
 		}
 		put()
