@@ -14,8 +14,9 @@ type request struct {
 	token  token
 	client int
 	last   bool // of a batch: all replies are read before the next is sent
-	first  bool // of a batch: see longKeys
+	first  bool // of a batch: see longKeys, and generator.packet
 	demote bool // nothing is sent, see running.demote
+	closes bool // the server closes the connection, so it is the last of its batch
 }
 
 // token says which unique value of its key a cas names.

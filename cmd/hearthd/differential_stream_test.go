@@ -175,9 +175,19 @@ type difference struct {
 	first, other string
 }
 
+// speaker sends generated requests to a server, in one protocol.
+type speaker interface {
+	// batch sends requests, cut into writes at random, and returns the replies
+	// in normal form.
+	batch(reqs []request, cuts *rand.Rand) []byte
+	server() *running
+}
+
+func (st *stream) server() *running { return st.s }
+
 // compareStreams sends the same requests to both servers and returns the
 // first difference, or nil.
-func compareStreams(t testing.TB, first, other *stream, reqs []request, seed uint64) *difference {
+func compareStreams(t testing.TB, first, other speaker, reqs []request, seed uint64) *difference {
 	t.Helper()
 	for begin := 0; begin < len(reqs); {
 		end := begin + 1
@@ -185,8 +195,8 @@ func compareStreams(t testing.TB, first, other *stream, reqs []request, seed uin
 			end++
 		}
 		if reqs[begin].demote {
-			first.s.demote(t)
-			other.s.demote(t)
+			first.server().demote(t)
+			other.server().demote(t)
 			begin = end
 			continue
 		}
@@ -242,7 +252,11 @@ func script(reqs []request) string {
 			b.WriteString("! demote\n")
 			continue
 		}
-		fmt.Fprintf(&b, "> %s", brief([]byte(r.text)))
+		if strings.HasPrefix(r.text, "\x80") {
+			fmt.Fprintf(&b, "> %s", shown(r.text))
+		} else {
+			fmt.Fprintf(&b, "> %s", brief([]byte(r.text)))
+		}
 		if r.token != noToken {
 			fmt.Fprintf(&b, "   (cas: %s)", [...]string{newest: "newest", older: "older", wrong: "wrong"}[r.token])
 		}

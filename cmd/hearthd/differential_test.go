@@ -175,6 +175,12 @@ var counters = []string{
 // compareCounters compares those of memcached with another server's.
 func compareCounters(t testing.TB, first, other *stream) {
 	t.Helper()
+	compareNamed(t, first, other, counters)
+}
+
+// compareNamed compares some of the counters.
+func compareNamed(t testing.TB, first, other *stream, names []string) {
+	t.Helper()
 	a, b := first.s.stats(t, ""), other.s.stats(t, "")
 	if other.s.flash {
 		t.Logf("hits in RAM %s, hot %s, flash %s", b["hearth_hits_ram"], b["hearth_hits_hot"], b["hearth_hits_flash"])
@@ -182,7 +188,7 @@ func compareCounters(t testing.TB, first, other *stream) {
 			t.Error("nothing was read from flash")
 		}
 	}
-	for _, name := range counters {
+	for _, name := range names {
 		want, err := strconv.Atoi(a[name])
 		if err != nil {
 			t.Errorf("memcached: STAT %s %q", name, a[name])

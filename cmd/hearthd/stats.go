@@ -59,6 +59,9 @@ func (h *admin) appendStats(r *protocol.Request, dst []byte) []byte {
 	if r.Proto == protocol.Binary {
 		return protocol.AppendStatus(dst, r, protocol.StatusKeyNotFound, "")
 	}
+	if r.Proto == protocol.Binary {
+		return protocol.AppendOutcome(dst, r, protocol.NotFound)
+	}
 	return protocol.AppendOutcome(dst, r, protocol.Unknown)
 }
 

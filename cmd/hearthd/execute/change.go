@@ -32,7 +32,7 @@ func (h *Handler) change(c *server.Conn, r *protocol.Request, verb hearth.Verb, 
 	p.Exptime, p.SetExptime = h.exptime(r.Exptime), r.HasExp && keepsExptime(r.Op)
 	p.Compare, p.Expect, p.NewCAS = r.Compare, r.CAS, r.NewCAS
 	if h.opt.NoCAS {
-		p.Expect = 0 // which no item has
+		p.withoutCAS()
 	}
 	p.Delta, p.Vivify, p.Initial, p.VivifyExptime = r.Delta, r.Vivify, r.Initial, h.exptime(r.VivifyExptime)
 	p.Invalidate, p.DropValue = r.Invalidate, r.DropValue
@@ -43,6 +43,22 @@ func (h *Handler) change(c *server.Conn, r *protocol.Request, verb hearth.Verb, 
 		return p.reply(st, dst), nil
 	}
 	return dst, p
+}
+
+// withoutCAS has p find no item whose CAS matches. Where memcached has binary
+// storage commands not look at the CAS then, p does not either.
+func (p *change) withoutCAS() {
+	p.Expect = 0 // which no item has
+	if p.r.Proto != protocol.Binary {
+		return
+	}
+	switch p.Verb {
+	case hearth.CompareAndSwap: // set, add or replace, quiet or not
+		p.r.Op = [...]protocol.Op{1: protocol.OpSet, protocol.OpAdd, protocol.OpReplace}[p.r.Opcode&3]
+		p.Verb = verbOf[p.r.Op]
+	case hearth.Append, hearth.Prepend:
+		p.Compare = false
+	}
 }
 
 // keepsExptime tells whether op leaves the expiry time alone if it is not given.

@@ -74,7 +74,10 @@ func (h *Handler) Do(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, s
 }
 
 func (h *Handler) flushAll(r *protocol.Request, dst []byte) []byte {
-	if h.opt.NoFlushAll {
+	switch {
+	case h.opt.NoFlushAll && r.Proto == protocol.Binary:
+		return protocol.AppendStatus(dst, r, protocol.StatusAuthError, "")
+	case h.opt.NoFlushAll:
 		return protocol.AppendClientError(dst, r, "flush_all not allowed")
 	}
 	at := uint32(0)
