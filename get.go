@@ -12,6 +12,7 @@ import (
 type Meta struct {
 	Flags   uint32 // the client's
 	Exptime uint32 // Unix seconds after which the item is gone; 0 means never
+	Before  uint32 // Exptime before this access set it
 	CAS     uint64
 	Size    int // of the value, bytes
 	// Age is how many seconds ago the item was last read or written, this access
@@ -121,7 +122,11 @@ func (c *Cache) findTouch(key []byte, a Access, dst []byte) ([]byte, Meta, Statu
 	}
 	now := c.now.Load()
 	out, it, st := c.mem.Touch(c.mem.Hash(key), key, dst, a.Exptime, now, look)
-	return c.settle(out, &it, st, now)
+	out, m, is := c.settle(out, &it, st, now)
+	if is == Hit {
+		m.Exptime = a.Exptime
+	}
+	return out, m, is
 }
 
 func (c *Cache) findPeek(key, dst []byte) ([]byte, Meta, Status) {
@@ -167,7 +172,7 @@ func (c *Cache) findHot(h uint64, key, dst []byte, it memtier.Item, now uint32, 
 
 func metaOf(it *memtier.Item, now uint32) Meta {
 	return Meta{
-		Flags: it.Flags, Exptime: it.Exptime, CAS: it.CAS, Size: it.ValueLen, Age: max(now, it.Atime) - it.Atime,
+		Flags: it.Flags, Exptime: it.Exptime, Before: it.Exptime, CAS: it.CAS, Size: it.ValueLen, Age: max(now, it.Atime) - it.Atime,
 		Fetched: it.Accessed || it.State&memtier.Fetched != 0,
 		Stale:   it.State&memtier.Stale != 0, TokenSent: it.State&memtier.TokenSent != 0,
 		header: headerOf(it),
@@ -272,7 +277,9 @@ func (l *Lookup) arrive(rec *flashtier.Record) landing {
 		Flags: rec.Flags, Exptime: exptime, CAS: rec.CAS, State: memtier.State(rec.State), Accessed: h.accessed,
 		Atime: l.read.Created(), ValueLen: len(rec.Value), Loc: h.loc, Class: h.class,
 	}
+	before := l.meta.Exptime
 	l.meta = metaOf(&it, now)
+	l.meta.Before = before
 	if l.c.hot && h.accessed && !a.Peek && l.c.hotGain.offers() {
 		it.Atime = now
 		l.c.count.promoted.Add(1)

@@ -67,8 +67,9 @@ func (t *Tier) GetQuiet(h uint64, key, dst []byte, now uint32) ([]byte, Item, St
 	return dst, it, st
 }
 
-// Touch gives an item in RAM a new exptime. The answer is Hit, Miss, Expired as
-// of Get, or OnFlash: nothing was changed then, see SetExptimeAt.
+// Touch gives an item in RAM a new exptime. The Item has the old one. The answer
+// is Hit, Miss, Expired as of Get, or OnFlash: nothing was changed then, see
+// SetExptimeAt.
 func (t *Tier) Touch(h uint64, key, dst []byte, exptime, now uint32, look Look) ([]byte, Item, Status) {
 	defer t.segs.reap() // last, when the shard is free
 	s := t.lock(h)
@@ -78,7 +79,6 @@ func (t *Tier) Touch(h uint64, key, dst []byte, exptime, now uint32, look Look) 
 		return dst, it, st
 	}
 	p.setExptime(exptime)
-	it.Exptime = exptime
 	if look&WithValue != 0 {
 		dst = append(dst, r.value()...)
 	}

@@ -376,9 +376,10 @@ func (m *model) touch() {
 		if e == nil {
 			m.fail("touched %q, the model has none", key)
 		}
+		before := e.exptime
 		e.exptime = exptime
 		e.fetched = e.fetched || look&AsRead != 0
-		if look&WithValue != 0 && !bytes.Equal(out, e.value) || it.CAS != e.cas || it.Exptime != exptime {
+		if look&WithValue != 0 && !bytes.Equal(out, e.value) || it.CAS != e.cas || it.Exptime != before {
 			m.fail("touch %q: %.60q %+v, want %+v", key, out, it, e)
 		}
 	case OnFlash:

@@ -77,7 +77,7 @@ func (p *change) Step(dst []byte) ([]byte, bool) {
 
 func (p *change) reply(st hearth.Status, dst []byte) []byte {
 	m := p.Meta()
-	res := protocol.Result{Outcome: outcomeOf[st], Item: p.h.item(&m), Number: p.Number}
+	res := protocol.Result{Outcome: outcomeOf[st], Item: p.h.item(p.r, &m), Number: p.Number}
 	if p.h.tapped() {
 		p.tell(res)
 	}

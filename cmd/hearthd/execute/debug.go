@@ -40,7 +40,7 @@ func (p *debug) reply(dst []byte, m *hearth.Meta, st hearth.Status) []byte {
 	if st == hearth.Miss {
 		return protocol.AppendOutcome(dst, p.r, protocol.Miss)
 	}
-	res := protocol.Result{Outcome: protocol.Hit, Item: p.h.item(m)}
+	res := protocol.Result{Outcome: protocol.Hit, Item: p.h.item(p.r, m)}
 	res.Item.Size += len(p.r.Key) + recordHead
 	return protocol.AppendResult(dst, p.r, &res)
 }

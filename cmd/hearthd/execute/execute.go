@@ -107,8 +107,8 @@ func (h *Handler) exptime(t int64) uint32 {
 	return uint32(min(t, 1<<32-1))
 }
 
-// item is what replies say of an item.
-func (h *Handler) item(m *hearth.Meta) protocol.Item {
+// item is what the reply to r says of an item.
+func (h *Handler) item(r *protocol.Request, m *hearth.Meta) protocol.Item {
 	it := protocol.Item{
 		Flags: m.Flags, CAS: m.CAS, Size: m.Size, TTL: -1, Age: m.Age,
 		Fetched: m.Fetched, Stale: m.Stale, TokenSent: m.TokenSent,
@@ -116,8 +116,12 @@ func (h *Handler) item(m *hearth.Meta) protocol.Item {
 	if h.opt.NoCAS {
 		it.CAS = 0
 	}
-	if m.Exptime != 0 {
-		it.TTL = int64(m.Exptime) - int64(h.cache.Now())
+	exptime := m.Exptime
+	if r.OldTTL {
+		exptime = m.Before
+	}
+	if exptime != 0 {
+		it.TTL = int64(exptime) - int64(h.cache.Now())
 	}
 	return it
 }

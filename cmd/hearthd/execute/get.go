@@ -30,7 +30,7 @@ func (h *Handler) Get(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, 
 
 // found completes the reply to a hit.
 func (h *Handler) found(c *server.Conn, r *protocol.Request, m *hearth.Meta, out []byte, mark int) []byte {
-	it := h.item(m)
+	it := h.item(r, m)
 	if h.tapped() {
 		h.tellFound(c, r, it)
 	}

@@ -38,6 +38,6 @@ func (p *change) tell(res protocol.Result) {
 		p.h.opt.Tap.Told(p.c, p.r, &res, nil)
 		return
 	}
-	before := p.h.item(&m)
+	before := p.h.item(p.r, &m)
 	p.h.opt.Tap.Told(p.c, p.r, &res, &before)
 }
