@@ -31,10 +31,15 @@ func (c *Cache) recover() error {
 	if r.Why != "" || r.BadBlobs > 0 || r.BadPages > 0 || r.BadJournal != "" || dropped.Load() > 0 {
 		log = c.opts.Logger.Warn
 	}
-	log("recovered", "mode", r.Mode, "why", r.Why, "items", c.recovered, "bytes", r.Bytes, "pages", r.Pages,
+	attrs := []any{"mode", r.Mode, "why", r.Why, "items", c.recovered, "bytes", r.Bytes, "pages", r.Pages,
 		"dead", r.Dead, "expired", r.Expired, "flushed", r.Flushed, "bad_extents", r.BadBlobs, "bad_pages", r.BadPages,
 		"bad_journal", r.BadJournal, "pages_aside", r.PagesAside, "pages_scanned", r.PagesScanned, "bad_records", r.BadRecords,
-		"no_memory", dropped.Load(), "seconds", r.Duration.Seconds())
+		"no_memory", dropped.Load(), "seconds", r.Duration.Seconds()}
+	if r.Mode == flashtier.ModeCold {
+		attrs = append(attrs, "hint", "rebuild=accept_stale (AcceptStale) brings back the pages set aside, with values that "+
+			"were overwritten or deleted; without it they go as their room is needed")
+	}
+	log("recovered", attrs...)
 	return nil
 }
 

@@ -99,7 +99,7 @@ func (w *Writer) Flush() (*Batch, error) {
 // that addresses are known from Commit on. The record to come has need bytes.
 func (w *Writer) begin(need int64) error {
 	t := w.tier
-	if t.out.Load() {
+	if !t.takesWrites() {
 		return ErrDeviceOut
 	}
 	b, err := t.takeBuffer()

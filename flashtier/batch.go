@@ -187,29 +187,32 @@ func (b *Batch) extent() Extent {
 // finishWrite brings the outcome of b's write into the page table.
 func (t *Tier) finishWrite(b *Batch) error {
 	t.mu.Lock()
-	err := t.finishWriteLocked(b)
+	news, err := t.finishWriteLocked(b)
 	s := t.settlePageLocked(b.page)
 	t.mu.Unlock()
+	t.tellDevice(news, b.op.Err)
 	t.startSeal(s)
 	return err
 }
 
-func (t *Tier) finishWriteLocked(b *Batch) error {
+func (t *Tier) finishWriteLocked(b *Batch) (news bool, err error) {
 	p := b.page
 	p.writes--
 	if err := b.op.Err; err != nil {
 		t.counts.writeErrors.Add(1)
-		p.faults.Add(1)
 		p.headless = p.headless || b.off == 0
+		if !noSpace(err) {
+			p.faults.Add(1)
+		}
 		if !p.failed {
 			p.failed = true
-			t.failedPageLocked()
+			news = t.failedPageLocked()
 		}
-		return fmt.Errorf("%w: write %s: %w", ErrIO, p.file.Path(), err)
+		return news, fmt.Errorf("%w: write %s: %w", ErrIO, p.file.Path(), err)
 	}
-	t.failing = 0
+	news = t.wrotePageLocked()
 	if !p.readable() {
-		return ErrGone
+		return news, ErrGone
 	}
 	p.insert(b.extent())
 	p.records += uint64(len(b.entries))
@@ -218,7 +221,7 @@ func (t *Tier) finishWriteLocked(b *Batch) error {
 	p.bytes.Add(b.bytes)
 	p.end.Store(max(p.end.Load(), b.off+int64(len(b.op.Buf))))
 	t.counts.wrote(b)
-	return nil
+	return news, nil
 }
 
 // insert adds e to the page's extents, which stay in the order of the page

@@ -54,6 +54,7 @@ type catalog struct {
 	store  atomic.Pointer[pebble.DB]
 	fence  atomic.Pointer[fence] // of the present store
 	broken atomic.Bool
+	told   atomic.Bool // nothing is to be logged of what goes wrong
 	// failing is set while pebble's background work fails; writes may stall.
 	failing atomic.Bool
 
@@ -81,45 +82,6 @@ type catalogWrite struct {
 // errBroken is returned for writes after one that failed.
 var errBroken = errors.New("flashtier: catalog is broken")
 
-// catalogLog is pebble's logger. Its Fatalf returns: where pebble would end the
-// process, the catalog is broken.
-type catalogLog struct{ c *catalog }
-
-func (l catalogLog) Infof(format string, args ...any) {
-	l.c.log.Debug("catalog: " + fmt.Sprintf(format, args...))
-}
-
-func (l catalogLog) Errorf(format string, args ...any) {
-	l.c.log.Error("catalog: " + fmt.Sprintf(format, args...))
-}
-
-func (l catalogLog) Fatalf(format string, args ...any) {
-	if !l.c.broken.Swap(true) {
-		l.c.log.Error("catalog cannot be written any more: " + fmt.Sprintf(format, args...))
-	}
-}
-
-// listener makes of corruption and of background work that failed no more than a
-// line in the log. Pebble tries again at once, and without end, so it is slowed
-// down.
-func (c *catalog) listener() *pebble.EventListener {
-	return &pebble.EventListener{
-		DataCorruption: func(info pebble.DataCorruptionInfo) { catalogLog{c}.Errorf("%s", info) },
-		BackgroundError: func(err error) {
-			if c.failing.Swap(true) {
-				time.Sleep(backgroundPause)
-				return
-			}
-			catalogLog{c}.Errorf("%v", err)
-		},
-		FlushEnd: func(info pebble.FlushInfo) {
-			if info.Err == nil {
-				c.failing.Store(false)
-			}
-		},
-	}
-}
-
 func catalogDir(dir string) string { return filepath.Join(dir, "catalog") }
 
 // openCatalog opens the store at dir, or makes an empty one.
@@ -128,6 +90,7 @@ func openCatalog(dir string, fs vfs.FS, log *slog.Logger) (*catalog, error) {
 		dir: dir, fs: fs, log: log, pause: healPause,
 		requests: make(chan *catalogWrite, catalogGroup), done: make(chan struct{}),
 	}
+	c.told.Store(true) // an error tells it all
 	if err := c.openStore(); err != nil {
 		return nil, err
 	}
@@ -227,6 +190,7 @@ func (c *catalog) each(prefix byte, fn func(key, value []byte) error) (err error
 // start lets writes begin.
 func (c *catalog) start(s state) {
 	c.state, c.started = s, true
+	c.told.Store(false)
 	go c.writeLoop()
 }
 
@@ -354,6 +318,7 @@ func (c *catalog) heal() bool {
 		c.broken.Store(true)
 		return false
 	}
+	c.told.Store(false)
 	c.log.Info("catalog can be written again")
 	return true
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -377,4 +378,36 @@ func failFirst(t *testing.T, first string) {
 		t.Errorf("%+v", r)
 	}
 	stop(t, tier, false)
+}
+
+// TestOutageIsToldOnce has a catalog that cannot be written for long: one line when
+// that begins, few while it lasts, one when it is over.
+func TestOutageIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFaultyFS(syscall.ENOSPC)
+		o := testOptions(t, ioqtest.NewDisk(t, ioqtest.DiskOptions{}), 4)
+		o.FS = f
+		said := collect(&o)
+		tier, items := stock(t, o, 0, 50, 2000)
+		f.after.Store(0)
+		tier.catalog.store.Load().AsyncFlush()
+		for range 60 {
+			tier.Touched(items[0].addr, testClock+7)
+			time.Sleep(time.Second)
+		}
+		during := said.String()
+		if out, all := strings.Count(during, "cannot be written any more"), strings.Count(during, "\n"); out != 1 || all > 10 {
+			t.Errorf("%d of %d lines say so:\n%s", out, all, during)
+		}
+		f.after.Store(1 << 62)
+		for range 5 {
+			tier.Touched(items[0].addr, testClock+8)
+			time.Sleep(2 * time.Second)
+		}
+		synctest.Wait()
+		if after := said.String()[len(during):]; strings.Count(after, "can be written again") != 1 || strings.Count(after, "\n") > 1 {
+			t.Errorf("afterwards:\n%s", after)
+		}
+		stop(t, tier, true)
+	})
 }

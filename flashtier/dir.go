@@ -133,6 +133,21 @@ func allocated(path string) int64 {
 	return st.Blocks * 512
 }
 
+// catalogRoom is what a file system must have left for a catalog to be opened.
+const catalogRoom = 8 << 20
+
+// checkCatalogRoom refuses a full disk before pebble tries to write to it.
+func (t *Tier) checkCatalogRoom() error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(t.opt.Dir, &fs); err != nil {
+		return fmt.Errorf("flashtier: room of %s: %w", t.opt.Dir, err)
+	}
+	if have := int64(fs.Bavail) * fs.Bsize; have < catalogRoom {
+		return fmt.Errorf("%w: %s: the catalog needs %d MiB, %d MiB available", ErrNoRoom, t.opt.Dir, catalogRoom>>20, have>>20)
+	}
+	return nil
+}
+
 // checkRoom verifies that the file system could take all pages, given what it
 // has given already to those of earlier runs, and to those set aside. Page files
 // are sparse, so nothing else would notice before the pages fill.

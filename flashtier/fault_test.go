@@ -3,6 +3,7 @@ package flashtier
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -362,6 +363,54 @@ func TestDeviceOut(t *testing.T) {
 		t.Errorf("out after %d tries, stats %+v", tries, tier.Stats())
 	}
 	mustGet(t, tier, disk, items)
+}
+
+// TestDeviceComesBack fills the disk for long: a page is tried now and then, none is
+// retired for it, and once there is room again all goes on. Each change is told in
+// one line.
+func TestDeviceComesBack(t *testing.T) {
+	disk := ioqtest.NewDisk(t, ioqtest.DiskOptions{})
+	o := testOptions(t, disk, 6)
+	now := uint32(testClock)
+	o.Now = func() uint32 { return now }
+	said := collect(&o)
+	tier := open(t, o)
+	w := tier.NewWriter(BucketDefault)
+	items := mustFill(t, w, disk, 0, 20, 9000)
+	disk.Inject(ioqtest.From(0, ioqtest.Is(ioqtest.Write), ioqtest.Fault{Err: syscall.ENOSPC}))
+	for n := 0; !tier.Stats().DeviceOut; n++ {
+		if _, err := fill(w, disk, 100, 1, 9000); err == nil || n > 20 {
+			t.Fatal(err)
+		}
+	}
+	failed := tier.Stats().WriteErrors
+	for try := range uint64(10 * tier.opt.PageFaults) {
+		now += deviceAgain - 1
+		if _, err := fill(w, disk, 100, 1, 9000); !errors.Is(err, ErrDeviceOut) {
+			t.Fatalf("try %d, too early: %v", try, err)
+		}
+		now++
+		if _, err := fill(w, disk, 100, 1, 9000); !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("try %d: %v", try, err)
+		}
+		if s := tier.Stats(); !s.DeviceOut || s.WriteErrors != failed+try+1 {
+			t.Fatalf("try %d: %+v", try, s)
+		}
+	}
+	disk.Inject(nil)
+	if _, err := fill(w, disk, 100, 1, 9000); !errors.Is(err, ErrDeviceOut) {
+		t.Fatalf("too early: %v", err)
+	}
+	now += deviceAgain
+	more := mustFill(t, w, disk, 100, 1, 9000)
+	more = append(more, mustFill(t, w, disk, 101, 200, 9000)...)
+	mustGet(t, tier, disk, append(items, more...))
+	if s := tier.Stats(); s.DeviceOut || s.PagesRetired+s.PagesCondemned > 0 {
+		t.Errorf("%+v", s)
+	}
+	if out, in := strings.Count(said.String(), "takes no writes any more"), strings.Count(said.String(), "takes writes again"); out != 1 || in != 1 {
+		t.Errorf("out %d times, in %d times:\n%s", out, in, said)
+	}
 }
 
 // TestDeviceStaysIn fails one write in every page, which is bad but not the end.

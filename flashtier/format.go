@@ -125,8 +125,8 @@ const (
 )
 
 var (
-	// ErrFormat is returned for a page that a newer version has written.
-	ErrFormat = errors.New("flashtier: page has a newer format")
+	// ErrFormat is returned for what a newer version has written.
+	ErrFormat = errors.New("flashtier: newer format")
 	// ErrMagic is returned for bytes that are no page header or trailer.
 	ErrMagic = errors.New("flashtier: not a page")
 	// ErrCRC is returned for bytes whose checksum does not hold, or whose

@@ -121,8 +121,9 @@ func (t *Tier) openPage(bucket uint8) (*page, error) {
 	if err := t.openFile(p); err != nil {
 		t.mu.Lock()
 		t.free = append(t.free, p.id)
-		t.failedPageLocked()
+		news := t.failedPageLocked()
 		t.mu.Unlock()
+		t.tellDevice(news, err)
 		return nil, fmt.Errorf("%w: %w", ErrIO, err)
 	}
 	// Row and header of an earlier run may be lost, but no incarnation comes
@@ -172,13 +173,6 @@ func (t *Tier) openFile(p *page) error {
 	}
 	p.sized = true
 	return nil
-}
-
-// failedPageLocked counts a page that could not be written; mu is held.
-func (t *Tier) failedPageLocked() {
-	if t.failing++; t.failing >= t.opt.DevicePages {
-		t.out.Store(true)
-	}
 }
 
 // fault counts a fault of p that a read has met, and retires p for too many.

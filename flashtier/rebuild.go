@@ -1,6 +1,7 @@
 package flashtier
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -181,6 +182,7 @@ func (t *Tier) returnAside(files *[]pageFile) error {
 		*files = slices.DeleteFunc(*files, func(old pageFile) bool { return old.id == f.id })
 		*files = append(*files, f)
 		t.past.scan = append(t.past.scan, f.id)
+		t.past.mode, t.past.why = ModeStale, cmp.Or(t.past.why, "pages that were set aside are back")
 	}
 	return t.listAside()
 }

@@ -260,7 +260,7 @@ func TestAcceptedLater(t *testing.T) {
 	o.AcceptStale = true
 	tier, found, r := restarted(t, o)
 	pages := byPage(tier, old)
-	if r.Mode != ModeWarm || r.PagesScanned != 2 || tier.Stats().PagesAside != 1 {
+	if r.Mode != ModeStale || r.Why == "" || r.PagesScanned != 2 || tier.Stats().PagesAside != 1 {
 		t.Errorf("%+v, %d aside", r, tier.Stats().PagesAside)
 	}
 	want := map[Addr]item{}

@@ -52,6 +52,9 @@ func (t *Tier) lookBack() error {
 	}
 	p := &t.past
 	p.boot = t.bootID()
+	if err := t.checkCatalogRoom(); err != nil {
+		return err
+	}
 	if err := t.openPast(len(files) > 0); err != nil {
 		return err
 	}

@@ -1,6 +1,10 @@
 package flashtier
 
-import "github.com/hearthcache/hearth/ioq"
+import (
+	"errors"
+
+	"github.com/hearthcache/hearth/ioq"
+)
 
 // seal is the write of a page's trailer, and of its header where the write that
 // carried it failed. Nobody waits for it but Close, and Free, because a late
@@ -92,7 +96,9 @@ func (t *Tier) reapSealsLocked() {
 func (t *Tier) reapLocked(s *seal) {
 	if s.trailer.Err != nil || s.both && s.header.Err != nil {
 		t.counts.writeErrors.Add(1)
-		s.page.faults.Add(1)
+		if !noSpace(errors.Join(s.trailer.Err, s.header.Err)) {
+			s.page.faults.Add(1)
+		}
 	}
 	s.trailer.Reset()
 	if s.both {

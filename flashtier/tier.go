@@ -37,7 +37,8 @@ var (
 	// use: release one first.
 	ErrBusy = errors.New("flashtier: all buffers are in use")
 	// ErrDeviceOut is returned to writers after too many pages in a row could
-	// not be written. Reads go on where they can.
+	// not be written, until a page can be written again, which is tried every
+	// ten seconds. Reads go on where they can.
 	ErrDeviceOut = errors.New("flashtier: device is out")
 
 	// ErrGone is returned for an address whose page is not readable any more,
@@ -71,7 +72,8 @@ type Tier struct {
 	batches   []*Batch // all there are
 	reads     readBuffers
 	counts    counts
-	out       atomic.Bool // the device is out
+	out       atomic.Bool   // the device is out
+	outUntil  atomic.Uint32 // when it is tried again, by the clock
 
 	catalog  *catalog
 	journal  *journal
