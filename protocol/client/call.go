@@ -24,6 +24,7 @@ type call struct {
 	keys   []string         // of a multi-get
 	begun  int64            // see sinceEpoch
 	opaque uint32           // of the request, or the first of a multi-get's
+	login  bool             // it is that of a connection
 	asks   string           // of meta: the flags that ask for something
 	echo   []byte           // of meta: asks with the opaque
 
@@ -74,7 +75,8 @@ func newMultiCall(op protocol.Op, keys []string) *call {
 func (k *call) free() {
 	clear(k.keys)
 	k.keys = k.keys[:0]
-	k.req, k.answer, k.asks = protocol.Request{}, answer{}, ""
+	k.req, k.answer = protocol.Request{}, answer{}
+	k.opaque, k.login, k.asks = 0, false, ""
 	k.state.Store(underWay)
 	calls.Put(k)
 }

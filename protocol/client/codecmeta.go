@@ -1,10 +1,10 @@
 package client
 
 import (
-	"bytes"
 	"encoding/base64"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/hearthcache/hearth/protocol"
 	"github.com/hearthcache/hearth/protocol/meta"
@@ -19,13 +19,14 @@ var metaAsks = [protocol.Ops]string{
 	protocol.OpIncr: "v", protocol.OpDecr: "v",
 }
 
-// ofText tells whether op is left to the text protocol.
-func ofText(op protocol.Op) bool {
-	return op == protocol.OpFlushAll || op == protocol.OpStats || op == protocol.OpVersion
+// ofText tells whether k is left to the text protocol.
+func (k *call) ofText() bool {
+	op := k.req.Op
+	return k.login || op == protocol.OpFlushAll || op == protocol.OpStats || op == protocol.OpVersion
 }
 
 func (c metaCodec) appendCall(dst []byte, k *call) []byte {
-	if ofText(k.req.Op) {
+	if k.ofText() {
 		return c.textCodec.appendCall(dst, k)
 	}
 	if k.asks == "" {
@@ -65,7 +66,7 @@ func (metaCodec) checkKey(key string) error {
 }
 
 func (c metaCodec) next(in []byte, k *call, maxValue int) (n int, done bool, err error) {
-	if ofText(k.req.Op) {
+	if k.ofText() {
 		return c.textCodec.next(in, k, maxValue)
 	}
 	p := meta.ReplyParser{MaxValue: maxValue}
@@ -102,14 +103,14 @@ func (k *call) takeMeta(r *meta.Reply) bool {
 	switch {
 	case r.Code == meta.VA && op.Retrieval():
 		k.item = metaItem(r)
-		return bytes.Contains(k.echo, []byte("v "))
+		return strings.Contains(k.asks, "v")
 	case r.Code == meta.VA && (op == protocol.OpIncr || op == protocol.OpDecr):
 		number, err := strconv.ParseUint(string(r.Value), 10, 64)
 		k.number = number
 		return err == nil
 	case r.Code == meta.HD && op.Retrieval():
 		k.item = metaItem(r)
-		return !bytes.Contains(k.echo, []byte("v "))
+		return !strings.Contains(k.asks, "v")
 	case r.Code == meta.HD:
 		return op != protocol.OpIncr && op != protocol.OpDecr
 	case r.Code == meta.EN && op.Retrieval():

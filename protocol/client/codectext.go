@@ -19,6 +19,7 @@ func (textCodec) appendCall(dst []byte, k *call) []byte {
 
 func (textCodec) login(username, password string) *call {
 	k := newCall(protocol.OpSet, "auth")
+	k.login = true
 	k.req.Value = []byte(username + " " + password)
 	return k
 }

@@ -66,7 +66,9 @@ func honest(nc net.Conn, number int) { answerAll(nc, nc) }
 func valueOf(key []byte) []byte { return bytes.Repeat(append(key, '='), 2) }
 
 // answerAll answers what comes from in, until nothing more does.
-func answerAll(in io.Reader, out io.Writer) {
+func answerAll(in io.Reader, out io.Writer) { answerBy(answer, in, out) }
+
+func answerBy(answer func([]byte, *protocol.Request) []byte, in io.Reader, out io.Writer) {
 	var held []byte
 	buf := make([]byte, 4096)
 	next := parse(nil)

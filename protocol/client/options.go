@@ -46,7 +46,7 @@ type Options struct {
 // withDefaults returns o with the defaults in place of zeros, or ErrOptions.
 func (o Options) withDefaults() (Options, error) {
 	switch {
-	case codecs[min(int(o.Protocol), len(codecs)-1)] == nil:
+	case int(o.Protocol) >= len(codecs):
 		return o, fmt.Errorf("%w: no protocol %d", ErrOptions, o.Protocol)
 	case o.Connections < 0 || o.Pipeline < 0 || o.MaxValue < 0:
 		return o, fmt.Errorf("%w: Connections, Pipeline and MaxValue must not be negative", ErrOptions)

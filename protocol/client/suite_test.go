@@ -38,6 +38,9 @@ func TestServers(t *testing.T) {
 					for name, check := range checks {
 						t.Run(name, func(t *testing.T) { check(t, c, within(t)) })
 					}
+					if proto == protocol.Meta {
+						t.Run("meta", func(t *testing.T) { checkMeta(t, c, within(t)) })
+					}
 					if flash {
 						t.Run("flash", func(t *testing.T) { checkFlash(t, c, within(t)) })
 					}
