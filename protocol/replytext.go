@@ -12,7 +12,6 @@ const (
 	BadChunk   = "CLIENT_ERROR bad data chunk\r\n"
 	BadExptime = "CLIENT_ERROR invalid exptime argument\r\n"
 	BadDelta   = "CLIENT_ERROR invalid numeric delta argument\r\n"
-	BadDelete  = "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n"
 )
 
 // valueGap is the longest " flags length cas\r\n" of a VALUE line, with room

@@ -7,14 +7,16 @@ import (
 	"github.com/hearthcache/hearth/protocol/meta"
 )
 
-// maxWords is one more than any command but a retrieval makes use of.
-const maxWords = 8
+// maxWords is how many words any command but a retrieval makes use of, beside
+// the last, which may be noreply.
+const maxWords = 6
 
 // words are the space-separated words of a line; those past maxWords count but
-// are not kept.
+// are not kept. As to memcached, too many are no fault.
 type words struct {
-	at [maxWords][]byte
-	n  int
+	at   [maxWords][]byte
+	last []byte
+	n    int
 }
 
 func (w *words) split(line []byte) {
@@ -22,17 +24,13 @@ func (w *words) split(line []byte) {
 		if w.n < maxWords {
 			w.at[w.n] = word
 		}
-		if w.n++; w.n > maxWords {
-			return
-		}
+		w.last = word
+		w.n++
 	}
 }
 
-// between tells whether the line has at least low and at most high words.
-func (w *words) between(low, high int) bool { return low <= w.n && w.n <= high }
-
 // noreply tells whether the last word says so.
-func (w *words) noreply() bool { return string(w.at[w.n-1]) == "noreply" }
+func (w *words) noreply() bool { return string(w.last) == "noreply" }
 
 // command parses the line that takes the first n bytes of in.
 func (p *Parser) command(in, line []byte, n int, r *protocol.Request) (int, protocol.Status) {
@@ -139,11 +137,20 @@ func (p *Parser) admin(name, args, line []byte, n int, r *protocol.Request) (int
 		if isHTTP(line) {
 			return n, protocol.Close
 		}
-		return n, p.invalid(false, protocol.Error)
+		return n, p.invalid(false, unknown(n))
 	}
 	args, noreply := cutNoreply(args)
 	*r = protocol.Request{Op: op, Args: args, Noreply: noreply}
 	return n, protocol.Complete
+}
+
+// unknown is the refusal of a line of n bytes, its end included, that is no
+// command: one that is too short for any is malformed.
+func unknown(n int) string {
+	if n < len("mn\r\n") {
+		return protocol.BadFormat
+	}
+	return protocol.Error
 }
 
 // cutNoreply takes the last word off args if it is noreply.
@@ -168,29 +175,28 @@ func isHTTP(line []byte) bool {
 }
 
 // storage parses "name key flags exptime length [cas] [noreply]" and, once it
-// is there, the value.
+// is there, the value. If a line is refused and its length is known, the value is
+// passed over: it must not be taken for commands.
 func (p *Parser) storage(op protocol.Op, w *words, in []byte, n int, r *protocol.Request) (int, protocol.Status) {
-	least := 5
-	if op == protocol.OpCAS {
-		least = 6
+	if w.n < 5 {
+		return n, p.invalid(false, protocol.BadFormat)
 	}
-	if !w.between(least, least+1) {
-		return n, p.invalid(false, protocol.Error)
+	length, ok := protocol.ParseInt(w.at[4])
+	if !ok || length < 0 || length > maxLength {
+		return n, p.invalid(false, protocol.BadFormat)
 	}
-	noreply := w.noreply()
 	flags, okFlags := protocol.ParseUint(w.at[2])
 	exptime, okExp := protocol.ParseInt(w.at[3])
-	length, okLen := protocol.ParseInt(w.at[4])
 	cas, okCAS := uint64(0), true
 	if op == protocol.OpCAS {
 		cas, okCAS = protocol.ParseUint(w.at[5])
 	}
-	if len(w.at[1]) > protocol.MaxKey || !okFlags || !okExp || !okCAS ||
-		!okLen || length < 0 || length > maxLength {
-		return n, p.invalid(noreply, protocol.BadFormat)
+	if len(w.at[1]) > protocol.MaxKey || !okFlags || !okExp || !okCAS {
+		p.swallow = int(length) + len("\r\n")
+		return n, p.invalid(w.noreply(), protocol.BadFormat)
 	}
 	*r = protocol.Request{Op: op, Key: w.at[1], Flags: uint32(flags), Exptime: exptime,
-		HasExp: true, CAS: cas, Noreply: noreply}
+		HasExp: true, CAS: cas, Noreply: w.noreply()}
 	return p.value(int(length), in, n, r)
 }
 
@@ -214,8 +220,8 @@ func (p *Parser) value(length int, in []byte, n int, r *protocol.Request) (int, 
 }
 
 func (p *Parser) arithmetic(op protocol.Op, w *words, r *protocol.Request) protocol.Status {
-	if !w.between(3, 4) {
-		return p.invalid(false, protocol.Error)
+	if w.n < 3 {
+		return p.invalid(false, protocol.BadFormat)
 	}
 	if len(w.at[1]) > protocol.MaxKey {
 		return p.invalid(w.noreply(), protocol.BadFormat)
@@ -229,8 +235,8 @@ func (p *Parser) arithmetic(op protocol.Op, w *words, r *protocol.Request) proto
 }
 
 func (p *Parser) touch(w *words, r *protocol.Request) protocol.Status {
-	if !w.between(3, 4) {
-		return p.invalid(false, protocol.Error)
+	if w.n < 3 {
+		return p.invalid(false, protocol.BadFormat)
 	}
 	if len(w.at[1]) > protocol.MaxKey {
 		return p.invalid(w.noreply(), protocol.BadFormat)
@@ -244,16 +250,12 @@ func (p *Parser) touch(w *words, r *protocol.Request) protocol.Status {
 	return protocol.Complete
 }
 
-// remove parses "delete key [0] [noreply]"; the 0 is a hold time of old.
+// remove parses "delete key [noreply]". What else there is was a hold time of old.
 func (p *Parser) remove(w *words, r *protocol.Request) protocol.Status {
-	if !w.between(2, 4) {
-		return p.invalid(false, protocol.Error)
+	if w.n < 2 {
+		return p.invalid(false, protocol.BadFormat)
 	}
 	noreply := w.n > 2 && w.noreply()
-	zero := w.n > 2 && string(w.at[2]) == "0"
-	if w.n == 3 && !zero && !noreply || w.n == 4 && !(zero && noreply) {
-		return p.invalid(noreply, protocol.BadDelete)
-	}
 	if len(w.at[1]) > protocol.MaxKey {
 		return p.invalid(noreply, protocol.BadFormat)
 	}
@@ -263,9 +265,6 @@ func (p *Parser) remove(w *words, r *protocol.Request) protocol.Status {
 
 // flushAll parses "flush_all [delay] [noreply]".
 func (p *Parser) flushAll(w *words, r *protocol.Request) protocol.Status {
-	if !w.between(1, 3) {
-		return p.invalid(false, protocol.Error)
-	}
 	*r = protocol.Request{Op: protocol.OpFlushAll, Noreply: w.noreply()}
 	if w.n == 1 || w.n == 2 && r.Noreply {
 		return protocol.Complete
@@ -278,9 +277,6 @@ func (p *Parser) flushAll(w *words, r *protocol.Request) protocol.Status {
 
 // setting parses "name number [noreply]".
 func (p *Parser) setting(op protocol.Op, refusal string, w *words, r *protocol.Request) protocol.Status {
-	if !w.between(2, 3) {
-		return p.invalid(false, protocol.Error)
-	}
 	number, ok := protocol.ParseUint(w.at[1])
 	if !ok {
 		return p.invalid(w.noreply(), refusal)

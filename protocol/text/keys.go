@@ -69,9 +69,12 @@ func (p *Parser) retrieval(op protocol.Op, args []byte, n int, r *protocol.Reque
 	var exptime int64
 	first, rest := NextKey(args)
 	if first == nil {
-		return n, p.invalid(false, protocol.Error)
+		return n, p.invalid(false, protocol.BadFormat)
 	}
 	if op >= protocol.OpGat {
+		if key, _ := NextKey(rest); key == nil {
+			return n, p.invalid(false, protocol.BadFormat)
+		}
 		var ok bool
 		if exptime, ok = protocol.ParseInt(first); !ok {
 			return n, p.invalid(false, protocol.BadExptime)

@@ -1,7 +1,7 @@
 // Package text parses memcached's text protocol. A Parser turns the bytes of
 // one connection into Requests; it copies nothing, allocates nothing and never
 // sees a socket. The lines it refuses, and the words it does so with, are
-// memcached 1.6.18's. Lines of the meta protocol come on the same connections:
+// memcached 1.6.45's. Lines of the meta protocol come on the same connections:
 // those are package meta's.
 //
 // The result does not depend on how the bytes were split. Two limits make it
