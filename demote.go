@@ -182,6 +182,7 @@ func (d *demoter) reserve(v *memtier.Victim) []byte {
 			d.ship()
 		case errors.Is(err, flashtier.ErrBusy) && d.arrive():
 		case errors.Is(err, flashtier.ErrNoPage) && d.reclaim():
+		case errors.Is(err, flashtier.ErrDeviceOut) && d.arrive(): // which may have brought it in again
 		case errors.Is(err, flashtier.ErrIO): // that page could not be begun; after some, the device is out
 		default:
 			return nil // larger than a page, or the device is out

@@ -120,6 +120,47 @@ func TestDeviceOut(t *testing.T) {
 	}
 }
 
+// TestStopAfterFullDisk stops a cache whose disk was full a moment ago: what is in
+// RAM still goes to flash.
+func TestStopAfterFullDisk(t *testing.T) {
+	disk := ioqtest.NewDisk(t, ioqtest.DiskOptions{})
+	dir, ctx := t.TempDir(), context.Background()
+	c, err := Open(dir, faultOptions(disk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk.Inject(ioqtest.From(0, ioqtest.Is(ioqtest.Write), ioqtest.Fault{Err: syscall.ENOSPC}))
+	key := func(i int) string { return fmt.Sprint("key-", i) }
+	for i := range 2000 {
+		if err := c.Set(ctx, Item{Key: key(i), Value: bytes.Repeat([]byte{byte(i)}, 10_000)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	await(t, "device that is out", func() bool { return c.Stats().Flash.DeviceOut })
+	disk.Inject(nil)
+	var there []string
+	for i := range 2000 {
+		if _, err := c.Get(ctx, key(i)); err == nil {
+			there = append(there, key(i))
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if c, err = Open(dir, faultOptions(disk)); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, key := range there {
+		if _, err := c.Get(ctx, key); err != nil {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	if len(there) < 100 || len(there) == 2000 {
+		t.Errorf("%d values were there before the stop", len(there))
+	}
+}
+
 // TestBackpressure has flash take nothing for a while: changes wait, fail only
 // after the limit, and lose nothing that was stored.
 func TestBackpressure(t *testing.T) {

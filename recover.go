@@ -85,6 +85,7 @@ func (c *Cache) demoteAll() error {
 	d := c.newDemoter()
 	d.until = begun.Add(c.opts.ShutdownTimeout)
 	d.hot = &hotList{copies: c.mem.HotHashes(flashtier.MostHot), rest: c.unwarmed}
+	c.flash.TryDevice()
 	before := c.mem.Stats()
 	// The segment that was being written can only be sealed while another is
 	// free, so that is tried until nothing is left.
@@ -98,7 +99,10 @@ func (c *Cache) demoteAll() error {
 	c.leaveHot(d.hot)
 	after := c.mem.Stats()
 	err := errors.Join(c.flash.CommitAll(), c.flash.MarkClean())
-	c.opts.Logger.Info("moved values to flash", "items", after.FlashItems-before.FlashItems,
-		"left", after.IndexItems-after.FlashItems, "seconds", time.Since(begun).Seconds())
+	log, dropped := c.opts.Logger.Info, after.Evictions-before.Evictions+uint64(after.IndexItems-after.FlashItems)
+	if dropped > 0 {
+		log = c.opts.Logger.Warn
+	}
+	log("moved values to flash", "items", after.FlashItems-before.FlashItems, "dropped", dropped, "seconds", time.Since(begun).Seconds())
 	return err
 }

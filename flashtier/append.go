@@ -99,7 +99,8 @@ func (w *Writer) Flush() (*Batch, error) {
 // that addresses are known from Commit on. The record to come has need bytes.
 func (w *Writer) begin(need int64) error {
 	t := w.tier
-	if !t.takesWrites() {
+	try, ok := t.takesWrites()
+	if !ok {
 		return ErrDeviceOut
 	}
 	b, err := t.takeBuffer()
@@ -117,6 +118,7 @@ func (w *Writer) begin(need int64) error {
 		}
 	}
 	b.bind(w.page)
+	b.try = try
 	w.buf = b
 	return nil
 }

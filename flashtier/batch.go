@@ -16,6 +16,7 @@ type Batch struct {
 	entries []IndexEntry
 	err     error
 	settled bool
+	try     bool // the device was out when it was begun
 
 	// Of the page it is bound to.
 	page    *page
@@ -210,7 +211,7 @@ func (t *Tier) finishWriteLocked(b *Batch) (news bool, err error) {
 		}
 		return news, fmt.Errorf("%w: write %s: %w", ErrIO, p.file.Path(), err)
 	}
-	news = t.wrotePageLocked()
+	news = t.wrotePageLocked(b.try)
 	if !p.readable() {
 		return news, ErrGone
 	}

@@ -16,14 +16,19 @@ func noSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// takesWrites tells whether a buffer may be begun.
-func (t *Tier) takesWrites() bool {
+// takesWrites tells whether a buffer may be begun, and whether that is to try a
+// device that is out.
+func (t *Tier) takesWrites() (try, ok bool) {
 	if !t.out.Load() {
-		return true
+		return false, true
 	}
 	at, now := t.outUntil.Load(), t.opt.Now()
-	return now >= at && t.outUntil.CompareAndSwap(at, now+deviceAgain)
+	return true, now >= at && t.outUntil.CompareAndSwap(at, now+deviceAgain)
 }
+
+// TryDevice has a device that is out be tried with the next buffer, however short
+// a time ago that was last done.
+func (t *Tier) TryDevice() { t.outUntil.Store(0) }
 
 // failedPageLocked counts a page that could not be written; mu is held. The news
 // is to be told after mu is let go.
@@ -35,11 +40,12 @@ func (t *Tier) failedPageLocked() (news bool) {
 	return !t.out.Swap(true)
 }
 
-// wrotePageLocked notes that a page could be written; mu is held. The news is to
-// be told after mu is let go.
-func (t *Tier) wrotePageLocked() (news bool) {
+// wrotePageLocked notes that a page could be written, to try the device or not; mu
+// is held. The news is to be told after mu is let go. What was on its way when the
+// device went out says nothing.
+func (t *Tier) wrotePageLocked(try bool) (news bool) {
 	t.failing = 0
-	return t.out.Swap(false)
+	return try && t.out.Swap(false)
 }
 
 // tellDevice logs that the device went out, because of err, or came in again.

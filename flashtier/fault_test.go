@@ -401,7 +401,7 @@ func TestDeviceComesBack(t *testing.T) {
 	if _, err := fill(w, disk, 100, 1, 9000); !errors.Is(err, ErrDeviceOut) {
 		t.Fatalf("too early: %v", err)
 	}
-	now += deviceAgain
+	tier.TryDevice() // as now += deviceAgain does
 	more := mustFill(t, w, disk, 100, 1, 9000)
 	more = append(more, mustFill(t, w, disk, 101, 200, 9000)...)
 	mustGet(t, tier, disk, append(items, more...))
@@ -453,4 +453,35 @@ func TestFilesThatCannotBeOpened(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestDeviceOutWhileWriting lets a buffer arrive after the device went out: that
+// does not bring it in again.
+func TestDeviceOutWhileWriting(t *testing.T) {
+	disk := ioqtest.NewDisk(t, ioqtest.DiskOptions{Manual: true})
+	tier := open(t, testOptions(t, disk, 6))
+	w, other := tier.NewWriter(BucketDefault), tier.NewWriter(BucketCompact)
+	late := newItem(0, 1000)
+	if err := put(w, &late); err != nil {
+		t.Fatal(err)
+	}
+	b, err := w.Flush()
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk.Inject(ioqtest.From(0, ioqtest.Is(ioqtest.Open), ioqtest.Fault{Err: syscall.ENOSPC}))
+	for range tier.opt.DevicePages {
+		if _, err := other.Reserve(1, 1); !errors.Is(err, syscall.ENOSPC) {
+			t.Fatal(err)
+		}
+	}
+	disk.Drain()
+	if err := b.Err(); err != nil {
+		t.Fatal(err)
+	}
+	b.Release()
+	if _, err := other.Reserve(1, 1); !errors.Is(err, ErrDeviceOut) || !tier.Stats().DeviceOut {
+		t.Errorf("after a late write: %v", err)
+	}
+	disk.Release()
 }
