@@ -142,6 +142,9 @@ func (w *world) check(key string, a Access) {
 	case st != Hit || e == nil:
 		w.t.Fatalf("%s: %v with %d bytes, in the model: %v", key, st, len(value), e)
 	}
+	if m.Before != e.exptime {
+		w.t.Fatalf("%s: expiry time %d before, want %v", key, m.Before, e)
+	}
 	if a.Touch {
 		e.exptime = a.Exptime
 	}
@@ -260,18 +263,24 @@ func (w *world) change(key string) {
 // became makes the model what a change of e has made of the item, and tells what
 // is wrong if that is not what it should be.
 func (w *world) became(ch *Change, key string, e *known, st Status) string {
+	was, m := e, ch.Meta()
+	if b, ok := ch.Before(); was != nil && (!ok || b.Exptime != was.exptime || b.CAS != 0 && (b.CAS != was.cas || b.Size != len(was.value))) {
+		return fmt.Sprintf("it was %+v", b)
+	}
 	want, e := expected(ch, e)
 	n, ok := uint64(0), true
 	switch {
 	case st != want:
 		return fmt.Sprintf("outcome %d, want %d", st, want)
-	case e == nil && (ch.CAS != 0 || ch.Meta() != Meta{}):
-		return fmt.Sprintf("nothing is stored, and it says %d, %+v", ch.CAS, ch.Meta())
+	case e == nil && (ch.CAS != 0 || m.CAS != 0 || m.Size != 0):
+		return fmt.Sprintf("nothing is stored, and it says %d, %+v", ch.CAS, m)
 	case e == nil:
 		if st == Deleted {
 			delete(w.items, key)
 		}
 		return ""
+	case was != nil && m.Before != was.exptime: // of what is now
+		return fmt.Sprintf("expiry time %d before, want %d", m.Before, was.exptime)
 	case e.cas == 0 && ch.CAS <= w.cas: // the cache's to choose
 		return fmt.Sprintf("CAS %d after %d", ch.CAS, w.cas)
 	case e.cas != 0 && e.cas != ch.CAS:
@@ -284,7 +293,7 @@ func (w *world) became(ch *Change, key string, e *known, st Status) string {
 	}
 	chosen := e.cas == 0
 	e.cas = ch.CAS
-	if why := e.differs(ch.Meta()); why != "" {
+	if why := e.differs(m); why != "" {
 		return why
 	}
 	if chosen {

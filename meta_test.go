@@ -181,3 +181,35 @@ func fillUp(t *testing.T, c *Cache, n int) {
 		}
 	}
 }
+
+// TestInvalidateTooLarge marks values that are longer than may be stored now:
+// what cannot be kept to be marked goes.
+func TestInvalidateTooLarge(t *testing.T) {
+	w := newWorld(t, settings[1].opts, true)
+	for _, key := range []string{"marked", "claimed"} {
+		if err := w.c.Set(context.Background(), Item{Key: key, Value: make([]byte, 60_000)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.opts.MaxItem = 16 << 10
+	w.open()
+	x := contest{t: t, c: w.c, key: "marked"}
+	if st := x.do(&Change{Verb: Delete, Invalidate: true}, w.wake); st != Deleted {
+		t.Errorf("invalidated: %d", st)
+	}
+	x.key = "claimed"
+	if st := x.do(&Change{Verb: Claim}, w.wake); st != TooLarge {
+		t.Errorf("claimed: %d", st)
+	}
+	for key, want := range map[string]Status{"marked": Miss, "claimed": Hit} {
+		if _, m, st := w.find(key, Access{}); st != want || m.TokenSent || m.Stale {
+			t.Errorf("%s: %d, %+v", key, st, m)
+		}
+	}
+	if err := w.c.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"testing"
+
+	"github.com/hearthcache/hearth/ioq/ioqtest"
 )
 
 // TestScan lists the items of the random test: each of the model once with all
@@ -108,6 +110,106 @@ func TestScanStop(t *testing.T) {
 	}
 	if st := s.Next(); st != Miss {
 		t.Errorf("after the end: %v", st)
+	}
+	if err := w.c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestScanMoved has every fourth item move to RAM while its record is being read
+// for the scan: it is seen all the same, and once.
+func TestScanMoved(t *testing.T) {
+	opts := settings[1].opts
+	opts.Queue = ioqtest.NewDisk(t, ioqtest.DiskOptions{})
+	w := newWorld(t, opts, true)
+	keys := map[uint64]string{}
+	for i := range 2000 {
+		key := fmt.Sprint("key-", i)
+		if err := w.c.Set(context.Background(), Item{Key: key, Value: make([]byte, 1000)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.open()
+	for i := range 2000 {
+		key := fmt.Sprint("key-", i)
+		keys[w.c.mem.Hash([]byte(key))>>14] = key
+	}
+	seen, moved := map[string]int{}, 0
+	s := w.c.NewScan(true, w.wake, 0)
+	x := contest{t: t, c: w.c}
+	for st := Pending; st != Miss; {
+		if st = s.Next(); st == Hit {
+			seen[string(s.Key)]++
+			continue
+		}
+		for i, r := range s.reading {
+			if x.key = keys[s.batch[r.i].hash>>14]; i%4 == 0 && x.do(&Change{Verb: Claim}, make(waiter, 1)) == Stored {
+				moved++
+			}
+		}
+		if st == Pending && len(s.reading) > 0 {
+			<-w.wake
+		}
+	}
+	for _, key := range keys {
+		if seen[key] != 1 {
+			t.Errorf("%s was seen %d times", key, seen[key])
+		}
+	}
+	if moved < 50 {
+		t.Errorf("only %d moved", moved)
+	}
+	if err := w.c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestScanBusy scans while others have all read buffers.
+func TestScanBusy(t *testing.T) {
+	w := newWorld(t, settings[1].opts, true)
+	const n = 1000
+	for i := range n {
+		if err := w.c.Set(context.Background(), Item{Key: fmt.Sprint("key-", i), Value: make([]byte, 30_000)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.open()
+	var lookups []*Lookup
+	for i := 0; i < n && (i == 0 || lookups[i-1].read != nil); i++ {
+		key := fmt.Append(nil, "key-", i)
+		_, m, st := w.c.Find(key, nil)
+		if st != Pending {
+			t.Fatalf("%s: %v", key, st)
+		}
+		l := new(Lookup)
+		lookups = append(lookups, l)
+		l.Start(w.c, key, m, make(waiter, 1), 0)
+	}
+	s := w.c.NewScan(true, w.wake, 0)
+	if st := s.Next(); st != Pending || len(s.reading) > 0 {
+		t.Fatalf("with %d lookups under way: %v", len(lookups), st)
+	}
+	for _, l := range lookups {
+		for _, _, st := l.Step(nil); st == Pending; _, _, st = l.Step(nil) {
+			<-l.n.(waiter)
+		}
+	}
+	seen := map[string]bool{}
+	for st := s.Next(); st != Miss; st = s.Next() {
+		if st == Pending {
+			<-w.wake
+			continue
+		}
+		seen[string(s.Key)] = true
+	}
+	if len(seen) != n {
+		t.Errorf("%d of %d seen", len(seen), n)
 	}
 	if err := w.c.Close(); err != nil {
 		t.Error(err)

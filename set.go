@@ -69,8 +69,8 @@ type Change struct {
 	Initial       uint64
 	VivifyExptime uint32 // Unix seconds; 0 means never
 
-	// TokenSent has the item of a Set, an Add or a Replace begin with TokenSent set, and as
-	// one that was read: a lookup that found nothing stores it for its client.
+	// TokenSent has the item of a Set, an Add or a Replace begin with TokenSent set,
+	// and as one that was read: a lookup that found nothing stores it for its client.
 	TokenSent bool
 
 	// Number is the new value after Incr or Decr.
@@ -84,9 +84,13 @@ type Change struct {
 	w memtier.Write
 }
 
-// Meta is of the item as it is after the change, with Age 0; zero if it was not
-// changed, or is no more.
-func (ch *Change) Meta() Meta { return metaOf(&ch.w.NewItem, 0) }
+// Meta is of the item as it is after the change, with Age 0, and Before that of the
+// item before; zero if it was not changed, or is no more.
+func (ch *Change) Meta() Meta {
+	m := metaOf(&ch.w.NewItem, 0)
+	m.Before = ch.w.OldItem.Exptime
+	return m
+}
 
 // Before is what was known of the item before the change, with Age 0, if there was
 // one. Of one on flash that the change did not need to read, that is its Exptime.
@@ -303,13 +307,14 @@ func (ch *Change) answer(st memtier.Status) memtier.Status {
 // onRecord decides the change by the key's record on flash.
 func (ch *Change) onRecord(rec *flashtier.Record) memtier.Status {
 	mem := ch.c.mem
+	ch.w.OldItem = itemOn(rec, ch.w.OldItem)
 	switch {
 	case ch.Verb == Touch:
 		if !mem.SetExptimeAt(ch.hash, ch.loc, ch.Exptime, memtier.AsRead) {
 			return memtier.Changed
 		}
 		ch.c.flash.Touched(ch.addr, ch.Exptime)
-		ch.touched(itemOn(rec, ch.w.OldItem))
+		ch.touched(ch.w.OldItem)
 		return memtier.Hit
 	case !ch.deletes():
 		return ch.store(&memtier.Found{

@@ -88,6 +88,30 @@ func writeVersion(t *testing.T, c *Cache, r *rand.Rand, all []versioned, i int) 
 		t.Error(err)
 	}
 	v.answered.Store(n)
+	if r.IntN(10) == 0 {
+		invalidate(t, c, key, n)
+	}
+}
+
+// invalidate marks version n, of which this goroutine is the only writer: whoever
+// reads it from then on must see that.
+func invalidate(t *testing.T, c *Cache, key string, n uint64) {
+	x := contest{t: t, c: c, key: key}
+	wake := make(waiter, 1)
+	if st := x.do(&Change{Verb: Delete, Invalidate: true}, wake); st != Stored && st != NotFound {
+		t.Errorf("%s: invalidated with outcome %d", key, st)
+	}
+	value, m, st := c.Find([]byte(key), nil)
+	if st == Pending {
+		var l Lookup
+		l.Start(c, []byte(key), m, wake, 0)
+		for value, m, st = l.Step(nil); st == Pending; value, m, st = l.Step(nil) {
+			<-wake
+		}
+	}
+	if st == Hit && (!m.Stale || binary.LittleEndian.Uint64(value[8:]) != n) {
+		t.Errorf("%s: version %d was invalidated, read is %d, %+v", key, n, binary.LittleEndian.Uint64(value[8:]), m)
+	}
 }
 
 func readVersion(t *testing.T, c *Cache, all []versioned, i int) bool {

@@ -16,7 +16,7 @@ func (t *Tier) Store(w *Write, now uint32) Status {
 	known := w.Mode < Append // what will be written, without a look at the index
 	if w.Found.Loc != 0 {
 		known = true
-		if st := w.plan(&u, w.Found.before(w)); st != Stored {
+		if st := w.plan(&u, w.Found.before()); st != Stored {
 			return st
 		}
 		if w.tooLarge(&u, t.item) {
@@ -89,6 +89,7 @@ func (t *Tier) storeLocked(s *shard, w *Write, u *update) Status {
 	var old record // of the same key, in RAM
 	if p != nil {
 		w.OldItem = p.item()
+		w.Found.describe(&w.OldItem)
 		switch {
 		case p.expired(u.now):
 			w.displace(w.OldItem)

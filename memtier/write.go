@@ -76,6 +76,13 @@ type Found struct {
 	Value []byte
 }
 
+// describe fills in what the record says and the slot does not.
+func (f *Found) describe(it *Item) {
+	if f.Own {
+		it.Flags, it.CAS, it.State, it.Atime, it.ValueLen = f.Flags, f.CAS, f.State, f.Atime, len(f.Value)
+	}
+}
+
 // before is the item that a write finds.
 type before struct {
 	there bool
@@ -86,7 +93,7 @@ type before struct {
 	value []byte
 }
 
-func (f *Found) before(w *Write) before {
+func (f *Found) before() before {
 	return before{there: f.Own, flags: f.Flags, cas: f.CAS, state: f.State, atime: f.Atime, value: f.Value}
 }
 
@@ -100,7 +107,11 @@ func beforeOf(r record) before {
 
 func (w *Write) reset() {
 	w.Displaced, w.DisplacedClass, w.HasDisplaced = 0, 0, false
-	w.OldItem, w.NewItem, w.Number = Item{}, Item{}, 0
+	w.NewItem, w.Number = Item{}, 0
+	if w.OldItem.Loc != w.Found.Loc { // else it is as the OnFlash answer left it
+		w.OldItem = Item{Loc: w.Found.Loc}
+	}
+	w.Found.describe(&w.OldItem)
 }
 
 // blind tells whether it makes no difference to w what there is.
