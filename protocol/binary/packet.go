@@ -69,14 +69,18 @@ func (p *Packet) String() string {
 type PacketParser struct {
 	Magic   byte // what packets begin with: protocol.MagicRequest or protocol.MagicResponse
 	MaxBody int  // the largest body in bytes that is accepted, at most 4 GiB
-	Need    int  // set by Incomplete: how many bytes are needed to go on
+	Need    int  // set by Incomplete: how many bytes are needed to go on; 0 if any will do
 }
 
 // Next parses the first packet of in into p and returns how many bytes it has.
 // Close means bytes that are no packet, or one over MaxBody: nothing behind them
 // can be understood.
 func (d *PacketParser) Next(in []byte, p *Packet) (int, protocol.Status) {
-	if len(in) > 0 && in[0] != d.Magic {
+	switch {
+	case len(in) == 0: // what comes is judged by its first byte
+		d.Need = 0
+		return 0, protocol.Incomplete
+	case in[0] != d.Magic:
 		return 0, protocol.Close
 	}
 	if d.Need = protocol.BinaryHeader; len(in) < d.Need {

@@ -75,7 +75,13 @@ func (p *Parser) Next(in []byte, r *protocol.Request) (int, protocol.Status) {
 // next parses a request that begins where in does. What the header alone tells is
 // decided on the header alone.
 func (p *Parser) next(in []byte, r *protocol.Request) (int, protocol.Status) {
-	if p.broken || len(in) > 0 && in[0] != protocol.MagicRequest {
+	switch {
+	case p.broken:
+		return 0, protocol.Close
+	case len(in) == 0: // what comes is judged by its first byte
+		p.Need = 0
+		return 0, protocol.Incomplete
+	case in[0] != protocol.MagicRequest:
 		return 0, protocol.Close
 	}
 	if p.Need = protocol.BinaryHeader; len(in) < p.Need {

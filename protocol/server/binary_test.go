@@ -39,13 +39,13 @@ func answered(dst []byte, r *protocol.Request) []byte {
 	switch {
 	case r.TooLarge:
 		return protocol.AppendOutcome(dst, r, protocol.TooLarge)
-	case r.Op.Retrieval() && strings.HasPrefix(string(r.Key[1:]), "m"):
+	case r.Op.Retrieval() && (len(r.Key) == 0 || strings.HasPrefix(string(r.Key[1:]), "m")):
 		return protocol.AppendOutcome(dst, r, protocol.Miss)
 	case r.Op.Retrieval():
-		return protocol.AppendValue(dst, r, append(r.Key, "'s value"...), &protocol.Item{Flags: 1, CAS: 2})
+		return protocol.AppendValue(dst, r, []byte(string(r.Key)+"'s value"), &protocol.Item{Flags: 1, CAS: 2})
 	case r.Op == protocol.OpNoop:
 		return protocol.AppendOutcome(dst, r, protocol.Done)
-	case strings.HasPrefix(string(r.Key[1:]), "m"):
+	case len(r.Key) > 0 && strings.HasPrefix(string(r.Key[1:]), "m"):
 		return protocol.AppendOutcome(dst, r, protocol.NotStored)
 	}
 	return protocol.AppendOutcome(dst, r, protocol.Stored)
@@ -293,6 +293,81 @@ func TestBinaryThenText(t *testing.T) {
 	b.w.out = nil
 	b.send(string(requestPacket(opNoop, 5, "", "", "")))
 	b.want(string(protocol.AppendStatus(nil, &protocol.Request{Opcode: opNoop, Opaque: 5}, protocol.StatusOK, "")))
+}
+
+// TestLargeBinaryValue: one takes the buffer that it needs and no more; one that is
+// too large takes none.
+func TestLargeBinaryValue(t *testing.T) {
+	b, _ := newBinaryBench(t)
+	const n = 1000000
+	packet := string(requestPacket(opSetQ, 1, "flagsexp", "h", strings.Repeat("v", n)))
+	b.send(packet[:300000])
+	if cap(b.in) != len(packet) {
+		t.Errorf("a buffer of %d, %d are needed", cap(b.in), len(packet))
+	}
+	b.send(packet[300000:])
+	b.want("")
+	packet = string(requestPacket(opSetQ, 1, "flagsexp", "h", strings.Repeat("v", 2*n)))
+	for at := 0; at < len(packet); at += 100000 {
+		b.send(packet[at:min(at+100000, len(packet))])
+		if cap(b.in) > bufferSize {
+			t.Fatalf("a buffer of %d", cap(b.in))
+		}
+	}
+	b.want(string(protocol.AppendStatus(nil, &protocol.Request{Opcode: opSetQ, Opaque: 1}, protocol.StatusTooLarge, "")))
+	b.wantNoBuffers()
+}
+
+// FuzzConnection: the replies to any bytes, in any protocol, do not depend on how
+// they were split, nor on when the answers came.
+func FuzzConnection(f *testing.F) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	for range 20 {
+		in, _ := stream(rng, 1+rng.IntN(10))
+		f.Add(in, uint16(rng.Uint32N(100)))
+	}
+	f.Add([]byte("get hm ph hh\r\nset p 0 0 1\r\nx\r\nget ph\r\nquit\r\n"), uint16(3))
+	f.Add(append(requestPacket(opQuit, 1, "", "", ""), 0x80), uint16(1))
+	f.Fuzz(func(t *testing.T, in []byte, step uint16) {
+		want := conversation(t, in, len(in), false)
+		for _, late := range []bool{false, true} {
+			if got := conversation(t, in, int(step), late); got != want {
+				t.Fatalf("pieces of %d, late %v: got %q\nwant %q", step, late, got, want)
+			}
+		}
+	})
+}
+
+// conversation is what a client reads that sends in in pieces and then nothing
+// more. Pendings are answered after each piece, or all at the end.
+func conversation(t *testing.T, in []byte, step int, late bool) string {
+	b, s := newBinaryBench(t)
+	rng := rand.New(rand.NewPCG(uint64(step), 0))
+	answerAll := func() {
+		for s.answer(rng) {
+			b.settled()
+		}
+	}
+	for step = max(step, 1); len(in) > 0; in = in[min(step, len(in)):] {
+		if b.send(string(in[:min(step, len(in))])) == ended {
+			break
+		}
+		if held := b.pool.total.Load(); held > 8<<20 {
+			t.Fatalf("%d bytes are held", held)
+		}
+		if !late {
+			answerAll()
+		}
+	}
+	b.w.eof, b.peerDone, b.readable = true, true, true
+	b.settled()
+	answerAll()
+	if b.settled() != ended {
+		t.Fatal("the connection does not end")
+	}
+	b.release()
+	b.wantNoBuffers()
+	return string(b.w.out)
 }
 
 func TestBinaryDoesNotAllocate(t *testing.T) {
