@@ -60,7 +60,8 @@ const (
 	OpSlabs
 	OpWatch
 	OpExtstore
-	lastOp = OpExtstore
+	OpRefreshCerts
+	lastOp = OpRefreshCerts
 )
 
 // Ops is how many Ops there are, the invalid one included: the length of a table

@@ -40,6 +40,7 @@ type limits struct {
 	highWater int
 	parser    text.Parser
 	protocols Protocols
+	gate      *gate // nil where nobody has to log in
 }
 
 // phase is how far the current request has got.
@@ -82,21 +83,22 @@ type Conn struct {
 	packets binary.Parser // in place of parser, if binary
 	binary  bool          // the connection speaks the binary protocol
 
-	req    protocol.Request
-	phase  phase
-	ahead  int    // keys of the current request that are warm
-	length int    // of the current request, in bytes of in
-	in     []byte // read buffer
-	parsed int    // bytes of in that are done with
-	out    []byte // write buffer
-	sent   int    // bytes of out that are written
-	ring   ring
-	window int    // how many Pendings may be in flight
-	alone  bool   // what is pending changes an item: nothing may overtake it
-	more   bool   // a stream has given a piece and may give another
-	tail   []byte // replies behind a Pending
-	moved  int    // bytes of tail that are in out
-	lent   int    // bytes of all three buffers, as the pool knows them
+	req       protocol.Request
+	phase     phase
+	ahead     int    // keys of the current request that are warm
+	length    int    // of the current request, in bytes of in
+	in        []byte // read buffer
+	parsed    int    // bytes of in that are done with
+	out       []byte // write buffer
+	sent      int    // bytes of out that are written
+	ring      ring
+	window    int    // how many Pendings may be in flight
+	highWater int    // how much may be in out, and in tail, for another request to be executed
+	alone     bool   // what is pending changes an item: nothing may overtake it
+	more      bool   // a stream has given a piece and may give another
+	tail      []byte // replies behind a Pending
+	moved     int    // bytes of tail that are in out
+	lent      int    // bytes of all three buffers, as the pool knows them
 
 	hungry   bool // the parser needs more than in holds
 	readable bool // a read may give something
@@ -107,7 +109,15 @@ type Conn struct {
 	blocked  bool // the client does not take what is in out
 	closing  bool // close once all is answered
 	failed   bool // close now
+	lost     bool // the client has gone: nobody will read what is answered
 	fresh    bool // no byte seen yet
+
+	locked     bool   // the client has not logged in, and has to
+	challenged bool   // it has begun to, and owes its credentials
+	intruder   bool   // it is closed for its failures to
+	failures   int    // how often it failed to
+	lockedAt   uint32 // tick at which it was locked out
+	user       string // who has logged in
 
 	slot   socket
 	end    endpoint // set while nobody else sees the connection
@@ -143,7 +153,10 @@ func (c *Conn) reset() {
 	c.phase, c.length, c.parsed, c.sent, c.window = parsing, 0, 0, 0, ringSize
 	c.hungry, c.readable, c.fresh = true, true, true
 	c.peerDone, c.draining, c.eof, c.blocked = false, false, false, false
+	c.lost = false
 	c.closing, c.failed, c.gone, c.spare, c.quit = false, false, false, false, false
+	c.challenged, c.intruder, c.failures, c.user = false, false, 0, ""
+	c.lock(c.limits.gate != nil)
 	c.state.Store(uint32(ConnRead))
 }
 
@@ -235,7 +248,7 @@ func (c *Conn) parse() bool {
 	switch status {
 	case protocol.Complete:
 		c.phase = held
-		if c.req.Op.Retrieval() {
+		if c.req.Op.Retrieval() && !c.locked {
 			c.phase = single
 			if c.req.Multi() {
 				c.phase = keys
@@ -309,6 +322,9 @@ func (c *Conn) warm() {
 func (c *Conn) do() bool {
 	if c.ring.n > 0 {
 		return false
+	}
+	if c.limits.gate != nil && c.guard() {
+		return c.phase != doing
 	}
 	if c.req.Op == protocol.OpQuit {
 		c.bye()

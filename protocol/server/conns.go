@@ -50,10 +50,11 @@ const (
 	CloseError                       // it failed, or sent what makes no sense
 	CloseIdle                        // it was silent for too long
 	CloseShutdown                    // the server stops
+	CloseLogin                       // it has not logged in, in time or as often as it tried
 )
 
 var reasonNames = [...]string{
-	CloseNormal: "normal", CloseError: "error", CloseIdle: "idle_timeout", CloseShutdown: "shutdown",
+	CloseNormal: "normal", CloseError: "error", CloseIdle: "idle_timeout", CloseShutdown: "shutdown", CloseLogin: "login",
 }
 
 // String returns memcached's name of r.
@@ -124,6 +125,8 @@ func (c *Conn) show() {
 // reason is why serve has come to the end of c.
 func (c *Conn) reason() CloseReason {
 	switch {
+	case c.intruder:
+		return CloseLogin
 	case c.failed || c.closing && !c.quit:
 		return CloseError
 	case c.draining:

@@ -37,6 +37,16 @@ type Pending interface {
 	Step(dst []byte) ([]byte, bool)
 }
 
+// Canceler is what a Pending may be beside: it is told that its client has gone.
+type Canceler interface {
+	// Cancel is called once at most, on the connection's loop. Nobody will read
+	// the answer, so one that was only to be found need not be, and whatever
+	// Notify would say may be said at once. A change is still to be made whole
+	// or not at all: its client may have sent it and left. Step is called until
+	// it reports that it is done all the same.
+	Cancel()
+}
+
 // Stream is a Pending of Do whose answer comes in pieces and may be of any length.
 // What Step appends goes to the client though it is not done; the server calls
 // Step again once the client has taken that, and if it appended nothing then after

@@ -36,6 +36,7 @@ type loop struct {
 	timer   int // timerfd of the sweep
 	tick    time.Duration
 	maxIdle uint32        // ticks; 0 is any number
+	maxLock uint32        // ticks in which to log in
 	ticks   atomic.Uint32 // written by the loop
 
 	connsMu sync.Mutex // guards changes of conns, and of what is in end of those in it
@@ -73,17 +74,26 @@ func newLoop(s *Server, index int) (l *loop, err error) {
 	if err = l.watch(l.event, unix.EPOLLIN|unix.EPOLLET); err != nil {
 		return nil, err
 	}
-	return l, l.startTimer(s.opt.IdleTimeout)
+	l.setTicks(&s.opt)
+	return l, l.startTimer()
 }
 
-// startTimer has the loop sweep four times per idle timeout, or once a second
-// if that is more often.
-func (l *loop) startTimer(idle time.Duration) (err error) {
+// setTicks has the loop sweep four times in the shortest time that it is to keep,
+// or once a second if that is more often.
+func (l *loop) setTicks(o *Options) {
 	l.tick = time.Second
-	if idle > 0 {
-		l.tick = min(max(idle/4, 10*time.Millisecond), time.Second)
-		l.maxIdle = uint32((idle + l.tick - 1) / l.tick)
+	if o.IdleTimeout > 0 {
+		l.tick = min(l.tick, o.IdleTimeout/4)
 	}
+	if o.Authenticator != nil {
+		l.tick = min(l.tick, o.AuthTimeout/4)
+	}
+	l.tick = max(l.tick, 10*time.Millisecond)
+	l.maxIdle = uint32((o.IdleTimeout + l.tick - 1) / l.tick)
+	l.maxLock = uint32((o.AuthTimeout + l.tick - 1) / l.tick)
+}
+
+func (l *loop) startTimer() (err error) {
 	if l.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
 		return fmt.Errorf("timerfd: %w", err)
 	}
@@ -170,6 +180,9 @@ func (l *loop) take(n int) {
 		if ev.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 			c.blocked = false
 		}
+		if ev.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+			c.lose()
+		}
 		if now := l.ticks.Load(); c.lastTick.Load() != now {
 			c.lastTick.Store(now)
 		}
@@ -209,7 +222,8 @@ func (l *loop) serveReady() {
 func (l *loop) open(e endpoint) {
 	c := l.newConn()
 	c.slot.fd = e.fd
-	c.lastTick.Store(l.ticks.Load())
+	c.lockedAt = l.ticks.Load()
+	c.lastTick.Store(c.lockedAt)
 	l.connsMu.Lock()
 	for e.fd >= len(l.conns) {
 		l.conns = append(l.conns, nil)
@@ -254,6 +268,7 @@ func (l *loop) close(c *Conn, why CloseReason) {
 	} else {
 		l.server.curr.Add(-1)
 	}
+	c.lose()
 	c.gone = true
 	l.reap(c)
 }
@@ -268,17 +283,19 @@ func (l *loop) reap(c *Conn) {
 	}
 }
 
-// sweep closes connections that have been silent for too long. One that waits
-// for an answer is not silent.
+// sweep closes connections that have been silent for too long, and those that
+// have not logged in. One that waits for an answer is not silent.
 func (l *loop) sweep() {
 	var drained [8]byte
 	unix.Read(l.timer, drained[:])
 	now := l.ticks.Add(1)
-	if l.maxIdle == 0 {
-		return
-	}
 	for _, c := range l.conns {
-		if c != nil && c.ring.n == 0 && now-c.lastTick.Load() > l.maxIdle {
+		switch {
+		case c == nil:
+		case c.locked && now-c.lockedAt > l.maxLock:
+			l.server.opt.Logger.Debug("not logged in in time", "peer", c.end.remote.String())
+			l.close(c, CloseLogin)
+		case l.maxIdle > 0 && c.ring.n == 0 && now-c.lastTick.Load() > l.maxIdle:
 			l.count.kicks.Add(1)
 			l.close(c, CloseIdle)
 		}

@@ -24,7 +24,7 @@ func (c *Conn) negotiate(first byte) {
 		c.binary = true
 	}
 	if c.binary {
-		c.packets = binary.Parser{MaxValue: c.parser.MaxValue}
+		c.packets = binary.Parser{MaxValue: c.packets.MaxValue}
 	}
 }
 
@@ -46,11 +46,14 @@ func (c *Conn) need() int {
 
 // refuse answers the request that the parser found invalid.
 func (c *Conn) refuse() {
-	if c.binary {
-		c.put(protocol.AppendStatus(c.sink(), &c.req, c.packets.Refusal, ""))
-		return
+	switch {
+	case !c.binary:
+		c.say(c.parser.Reply)
+	case c.lockedOut():
+		c.lockOut()
+	default:
+		c.answer(c.packets.Refusal, "")
 	}
-	c.say(c.parser.Reply)
 }
 
 // bye answers a client that quits: in text nothing is said.

@@ -33,6 +33,26 @@ func (c *Conn) push(p Pending, drop bool) {
 	}
 	c.ring.n++
 	*c.ring.newest() = entry{pending: p, drop: drop}
+	if c.lost {
+		cancel(p)
+	}
+}
+
+// lose tells what is pending that its client has gone.
+func (c *Conn) lose() {
+	if c.lost {
+		return
+	}
+	c.lost = true
+	for i := range c.ring.n {
+		cancel(c.ring.at[(c.ring.first+i)%ringSize].pending)
+	}
+}
+
+func cancel(p Pending) {
+	if p, ok := p.(Canceler); ok {
+		p.Cancel()
+	}
 }
 
 func (r *ring) pop() {
@@ -132,7 +152,7 @@ func (c *Conn) narrow(answer int) {
 
 // room tells whether one more key may be looked up now.
 func (c *Conn) room() bool {
-	return !c.alone && c.ring.n < c.window && len(c.tail) < c.limits.highWater && len(c.out)-c.sent < c.limits.highWater
+	return !c.alone && c.ring.n < c.window && len(c.tail) < c.highWater && len(c.out)-c.sent < c.highWater
 }
 
 // discard steps the Pendings of a connection whose client has gone, and tells

@@ -35,9 +35,12 @@ type Options struct {
 	IdleTimeout time.Duration // silence after which a connection is closed; default never
 	Protocols   Protocols     // what connections may speak; default any
 
-	AuthTimeout time.Duration // in which a client is to shake hands; default 10 s
-	TLSBuffer   int           // most bytes encrypted at once; default 16 KiB
-	Logger      *slog.Logger  // default none
+	// Authenticator, if set, has clients log in. A password that travels in
+	// the clear is anybody's: use TLS as well.
+	Authenticator Authenticator
+	AuthTimeout   time.Duration // to shake hands by TLS, and again to log in; default 10 s
+	TLSBuffer     int           // most bytes encrypted at once; default 16 KiB
+	Logger        *slog.Logger  // default none
 
 	// Opened and Closed, if set, are told of each connection that is served,
 	// on its event loop: they must not block, and not keep the Conn.
@@ -72,6 +75,8 @@ type Stats struct {
 	TotalConns    uint64 // accepted ones
 	RejectedConns uint64 // turned away at the limit
 	AcceptErrors  uint64 // failures to accept, such as for want of descriptors
+	AuthCmds      uint64 // logins tried
+	AuthErrors    uint64 // logins that failed
 	BytesRead     uint64
 	BytesWritten  uint64
 	ConnYields    uint64 // times a connection had to let the others go first
@@ -86,6 +91,7 @@ type Server struct {
 	handler Handler
 	opt     Options
 	loops   []*loop
+	gate    *gate
 	running sync.WaitGroup // loops
 
 	mu        sync.Mutex // guards listeners and closed
@@ -119,6 +125,7 @@ func New(h Handler, o Options) (*Server, error) {
 		b := make([]byte, s.opt.TLSBuffer)
 		return &b
 	}
+	s.gate = newGate(s)
 	for i := range s.opt.Loops {
 		l, err := newLoop(s, i)
 		if err != nil {
@@ -174,6 +181,9 @@ func (s *Server) Stats() Stats {
 		TLSSessions:   s.tlsSessions.Load(),
 		TLSErrors:     s.tlsErrors.Load(),
 	}
+	if s.gate != nil {
+		st.AuthCmds, st.AuthErrors = s.gate.tries.Load(), s.gate.failures.Load()
+	}
 	for _, l := range s.loops {
 		st.BytesRead += l.count.read.Load()
 		st.BytesWritten += l.count.written.Load()
@@ -185,5 +195,5 @@ func (s *Server) Stats() Stats {
 }
 
 func (s *Server) limits() limits {
-	return limits{requests: s.opt.Requests, highWater: highWater, parser: text.Parser{MaxValue: s.opt.MaxValue}, protocols: s.opt.Protocols}
+	return limits{requests: s.opt.Requests, highWater: highWater, parser: text.Parser{MaxValue: s.opt.MaxValue}, protocols: s.opt.Protocols, gate: s.gate}
 }

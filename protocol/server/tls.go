@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -27,9 +29,9 @@ const (
 //
 // To the loop the other end of the pair is a connection like any other: a full
 // pair is a client that does not read, a shut down pair one that has ended its
-// side. The loop closes its end when it is done; then outbound comes to the end
-// of what was answered, and closes the client. That the client has gone is known
-// by its bytes: inbound ends, and outbound when it writes.
+// side, a closed one a client that has gone. The loop closes its end when it is
+// done; then outbound comes to the end of what was answered, and closes the
+// client.
 type bridge struct {
 	server  *Server
 	client  *tls.Conn
@@ -110,8 +112,9 @@ func (b *bridge) run() {
 	defer forget()
 	var inbound sync.WaitGroup
 	inbound.Go(b.inbound)
-	b.outbound()
-	b.client.Close() // says so to the client
+	if b.outbound() == io.EOF {
+		b.client.Close() // says so to the client
+	}
 	b.abort()
 	inbound.Wait()
 }
@@ -142,19 +145,25 @@ func (b *bridge) inbound() {
 				return
 			}
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			b.inner.CloseWrite()
+			return
+		case err != nil:
+			b.abort()
 			return
 		}
 	}
 }
 
-// outbound copies to the client until the loop is done, or the client has gone.
-func (b *bridge) outbound() {
+// outbound copies to the client until the loop is done, which is io.EOF, or the
+// client has gone.
+func (b *bridge) outbound() error {
 	raw, err := b.inner.SyscallConn()
 	for err == nil {
 		err = b.pass(raw)
 	}
+	return err
 }
 
 // pass copies once. It takes a buffer only when there is something to copy.

@@ -133,6 +133,8 @@ func (p *Parser) admin(name, args, line []byte, n int, r *protocol.Request) (int
 		op = protocol.OpSlabs
 	case "extstore":
 		op = protocol.OpExtstore
+	case "refresh_certs":
+		op = protocol.OpRefreshCerts
 	default:
 		if isHTTP(line) {
 			return n, protocol.Close

@@ -36,6 +36,9 @@ type Parser struct {
 	// MaxValue is the largest value in bytes that is kept. A larger one is
 	// reported as TooLarge and passed over.
 	MaxValue int
+	// Login has all but a login refused; whoever takes the login's Request,
+	// an OpSASLAuth, clears it.
+	Login bool
 	// Need is set by Incomplete: how many bytes, the consumed ones not
 	// counted, the request has in all; 0 if that is not known yet.
 	Need int
@@ -80,6 +83,9 @@ func (p *Parser) next(in []byte, r *protocol.Request) (int, protocol.Status) {
 	p.Need = 0
 	if len(in) == 0 {
 		return 0, protocol.Incomplete
+	}
+	if p.Login {
+		return p.login(in, r)
 	}
 	if p.long != 0 {
 		return p.piece(in, r)

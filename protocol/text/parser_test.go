@@ -23,7 +23,7 @@ var opNames = map[protocol.Op]string{
 	protocol.OpVerbosity: "verbosity", protocol.OpStats: "stats", protocol.OpQuit: "quit",
 	protocol.OpShutdown: "shutdown", protocol.OpCacheMemlimit: "cache_memlimit",
 	protocol.OpLRUCrawler: "lru_crawler", protocol.OpLRU: "lru", protocol.OpSlabs: "slabs",
-	protocol.OpWatch: "watch", protocol.OpExtstore: "extstore",
+	protocol.OpWatch: "watch", protocol.OpExtstore: "extstore", protocol.OpRefreshCerts: "refresh_certs",
 }
 
 // reader feeds a Parser as a connection does and writes down what it finds.
