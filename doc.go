@@ -39,6 +39,7 @@
 //
 // # Reading the source
 //
-// The get path: get.go, memtier/tier.go, memtier/shard.go, flight.go,
-// flashtier/read.go, ioq/queue.go. The other way: set.go, demote.go, reclaim.go.
+// The get path: get.go, memtier/tier.go, memtier/shard.go, lookup.go, flight.go,
+// flashtier/read.go, ioq/queue.go. The other way: change.go, set.go, demote.go,
+// reclaim.go. All items: scan.go.
 package hearth

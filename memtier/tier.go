@@ -11,7 +11,7 @@
 //
 //	absent ──Store──> RAM ─────Repoint─────> flash
 //	   ^               │  ^                    │ │
-//	   └─Delete, expiry┘  └───Store (At)───────┘ │
+//	   └─Delete, expiry┘  └───Store (Found)────┘ │
 //	   └──────Delete, DeleteAt, expiry───────────┘
 //
 // The tier is passive: it has no goroutine of its own but ristretto's, no
