@@ -9,6 +9,9 @@ const (
 	Classes    = memtier.Classes
 )
 
+// Departures are the items of a class that were dropped.
+type Departures = memtier.Departures
+
 // ClassOf is the class of an item in RAM with so long a key and value, in bytes.
 func ClassOf(keyLen, valueLen int) int { return memtier.ClassOf(keyLen, valueLen) }
 

@@ -2,6 +2,7 @@ package memtier
 
 import (
 	"math/bits"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -32,6 +33,21 @@ func ClassBytes(class int) int {
 		return 96 << ((class - 3) / 2)
 	}
 	return 128 << ((class - 4) / 2)
+}
+
+// departures count the items of a class that were dropped.
+type departures struct{ evicted, evictedTimed, evictedUnread, swept atomic.Uint64 }
+
+// Departures are the items of a class that were dropped.
+type Departures struct {
+	Evicted       uint64 // to make room
+	EvictedTimed  uint64 // of them, those with an exptime
+	EvictedUnread uint64 // of them, those never read since they were written
+	Swept         uint64 // past their exptime, by Sweep
+}
+
+func (d *departures) load() Departures {
+	return Departures{d.evicted.Load(), d.evictedTimed.Load(), d.evictedUnread.Load(), d.swept.Load()}
 }
 
 func classOf(units uint64) int {

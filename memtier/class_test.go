@@ -48,7 +48,10 @@ func TestClassesOfItems(t *testing.T) {
 		t.Errorf("the oldest of no items is of %d", st.Oldest)
 	}
 	put(t, tier, "a", make([]byte, 10), 1)
-	put(t, tier, "b", make([]byte, 10), 2)
+	timed := Write{Hash: tier.Hash([]byte("b")), Key: []byte("b"), Value: make([]byte, 10), NewCAS: 2, Exptime: 100}
+	if st := tier.Store(&timed, 1); st != Stored {
+		t.Fatal(st)
+	}
 	put(t, tier, "c", make([]byte, 1000), 3)
 	putFlash(tier, hashOf(1), 1)
 	large := ClassOf(1, 1000)
@@ -70,10 +73,10 @@ func TestClassesOfItems(t *testing.T) {
 	if want = [Classes]int64{FlashClass: 2}; st.Classes != want {
 		t.Errorf("got %v, want %v", st.Classes, want)
 	}
-	evicted := [Classes]uint64{2: 1}
-	evicted[large] = 1
-	if st.Evicted != evicted {
-		t.Errorf("evicted %v, want %v", st.Evicted, evicted)
+	left := [Classes]Departures{2: {Evicted: 1, EvictedTimed: 1, EvictedUnread: 1}}
+	left[large] = Departures{Evicted: 1, EvictedUnread: 1}
+	if st.Left != left {
+		t.Errorf("left are %v, want %v", st.Left, left)
 	}
 }
 
@@ -113,6 +116,9 @@ func TestSweep(t *testing.T) {
 		t.Errorf("all: %d checked, %d dropped, %d of them on flash", c, d, f)
 	}
 	st := tier.Stats()
+	if large := ClassOf(1, 208); st.Left[FlashClass].Swept != n/8 || st.Left[ClassOf(1, 8)].Swept != n/4 || st.Left[large].Swept != n/8 {
+		t.Errorf("swept %v", st.Left)
+	}
 	if st.IndexItems != n/2 || st.Expired != n/2 || st.ExpiredUnread != n/2 || st.Classes != recount(tier) {
 		t.Errorf("%+v", st)
 	}

@@ -25,9 +25,14 @@ func (t *Tier) sweep(s *shard, which func(class int) bool, now uint32) (flash []
 	}
 	s.tab.each(t.index.base, func(p *slot) bool {
 		checked++
-		if !p.expired(now) || which != nil && !which(t.class(p)) {
+		if !p.expired(now) {
 			return true
 		}
+		class := t.class(p)
+		if which != nil && !which(class) {
+			return true
+		}
+		t.left[class].swept.Add(1)
 		if p.onFlash() {
 			flash = append(flash, p.item())
 		}

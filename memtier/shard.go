@@ -106,16 +106,21 @@ func (t *Tier) forgetLocked(s *shard, p *slot) {
 
 // evictLocked drops a slot of a locked shard to make room.
 func (t *Tier) evictLocked(s *shard, p *slot) {
-	t.countEvicted(s, t.class(p), p.reads() == 0)
+	t.countEvicted(s, t.class(p), *p)
 	t.dropLocked(s, p)
 }
 
-func (t *Tier) countEvicted(s *shard, class int, unread bool) {
+func (t *Tier) countEvicted(s *shard, class int, p slot) {
+	n := &t.left[class]
+	n.evicted.Add(1)
 	s.count.evictions++
-	if unread {
-		s.count.evictedUnread++
+	if p.exptime() != 0 {
+		n.evictedTimed.Add(1)
 	}
-	t.evicted[class].Add(1)
+	if p.reads() == 0 {
+		s.count.evictedUnread++
+		n.evictedUnread.Add(1)
+	}
 }
 
 // expireLocked drops a slot of a locked shard that is past its time.

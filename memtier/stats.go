@@ -29,8 +29,8 @@ type Stats struct {
 	Resizes       uint64 // growths of a table
 	MaxResizeNs   int64  // the longest
 
-	Classes [Classes]int64  // items by class; those on flash are in FlashClass
-	Evicted [Classes]uint64 // of Evictions
+	Classes [Classes]int64 // items by class; those on flash are in FlashClass
+	Left    [Classes]Departures
 }
 
 // Stats sums up. It locks one shard after another, so the parts are not of one
@@ -49,8 +49,8 @@ func (t *Tier) Stats() Stats {
 		t.addShard(s, &st)
 	}
 	st.Classes[FlashClass] = st.FlashItems
-	for i := range t.evicted {
-		st.Evicted[i] = t.evicted[i].Load()
+	for i := range t.left {
+		st.Left[i] = t.left[i].load()
 	}
 	return st
 }

@@ -157,7 +157,7 @@ func (t *Tier) applyLocked(s *shard, p *slot, old record, w *Write, u *update) S
 	}
 	leaving := p.item()
 	foreign := !p.empty() && !leaving.Loc.OnFlash() && old.header == nil
-	class, unread := 0, p.reads() == 0
+	class, was := 0, *p
 	if foreign {
 		class = t.class(p)
 	}
@@ -169,7 +169,7 @@ func (t *Tier) applyLocked(s *shard, p *slot, old record, w *Write, u *update) S
 	t.segs.record(w.NewItem.Loc).describe(&w.NewItem)
 	if foreign {
 		s.count.collisions++
-		t.countEvicted(s, class, unread)
+		t.countEvicted(s, class, was)
 	}
 	return Stored
 }

@@ -88,7 +88,7 @@ type Tier struct {
 	// itself as soon as it is locked, so no slot of an older epoch is seen.
 	epoch atomic.Uint32
 
-	evicted [Classes]atomic.Uint64 // by class
+	left [Classes]departures // of items, by class
 }
 
 // New maps the address space of a tier. Memory is used as it fills.
