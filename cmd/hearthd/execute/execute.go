@@ -4,6 +4,7 @@
 package execute
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/hearthcache/hearth"
@@ -29,6 +30,16 @@ type Options struct {
 type Handler struct {
 	cache *hearth.Cache
 	opt   Options
+	metas atomic.Uint64
+}
+
+// MetaCommands is how many meta commands there were, but for mn.
+func (h *Handler) MetaCommands() uint64 { return h.metas.Load() }
+
+func (h *Handler) countMeta(r *protocol.Request) {
+	if r.Proto == protocol.Meta && r.Op != protocol.OpNoop {
+		h.metas.Add(1)
+	}
 }
 
 // New makes a Handler of a cache, which must not be closed before the last
@@ -54,6 +65,7 @@ func (h *Handler) Warm(args []byte) int {
 
 // Do executes every command that is no retrieval.
 func (h *Handler) Do(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, server.Pending) {
+	h.countMeta(r)
 	if verb := verbOf[r.Op]; verb != 0 {
 		return h.change(c, r, verb, dst)
 	}

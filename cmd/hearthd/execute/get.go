@@ -10,6 +10,7 @@ import (
 
 // Get looks one key up.
 func (h *Handler) Get(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, server.Pending) {
+	h.countMeta(r)
 	begun, mark := protocol.BeginValue(dst, r)
 	out, m, st := h.find(r, begun)
 	switch {
