@@ -20,6 +20,7 @@ type admin struct {
 	watch    *watch.Log
 	tap      execute.Tap
 	prefixes *prefixes
+	crawler  *crawler
 	level    *slog.LevelVar // of the log
 
 	mu     sync.Mutex // guards what commands change of config
@@ -29,7 +30,7 @@ type admin struct {
 func (h *admin) do(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, server.Pending) {
 	switch r.Op {
 	case protocol.OpStats:
-		return h.appendStats(r, dst), nil
+		return h.appendStats(c, r, dst)
 	case protocol.OpVerbosity:
 		h.setVerbosity(int(min(r.Delta, mostVerbose)))
 		return protocol.AppendOutcome(dst, r, protocol.Done), nil
@@ -37,6 +38,8 @@ func (h *admin) do(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, ser
 		return append(dst, h.memlimit(r.Delta)...), nil
 	case protocol.OpShutdown:
 		return append(dst, h.shutdown(words(r))...), nil
+	case protocol.OpLRUCrawler:
+		return h.lruCrawler(c, r, dst)
 	case protocol.OpLRU:
 		return append(dst, h.lru(words(r))...), nil
 	case protocol.OpSlabs:

@@ -72,10 +72,12 @@ func run(c *Config) error {
 	}
 	// From the first signal on a second one ends the process: the default.
 	context.AfterFunc(told, forget)
-	err = serve(&admin{
+	a := &admin{
 		cache: cache, config: c, stop: stop, level: level, stats: statistics{started: time.Now()},
-		watch: events, prefixes: newPrefixes(c.PrefixDelimiter, c.PrefixStats),
-	}, stopped, log)
+		watch: events, prefixes: newPrefixes(c.PrefixDelimiter, c.PrefixStats), crawler: newCrawler(),
+	}
+	err = serve(a, stopped, log)
+	a.crawler.stop()
 	return errors.Join(err, cache.Close())
 }
 
@@ -93,7 +95,7 @@ func serve(a *admin, stopped context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	a.stats.server = s
+	a.stats.server, a.stats.handler = s, h
 	addrs, err := listen(s, c)
 	if err == nil {
 		err = writeFiles(c, addrs)

@@ -12,7 +12,6 @@ import (
 const (
 	noSlabs    = "there are no slab classes: values are appended to segments"
 	noLRU      = "there are no LRU queues: the oldest segment leaves, what was read in it stays"
-	noCrawler  = "there is no crawler: expired values leave with their segment or page"
 	noHash     = "the index has its own table, which grows in small steps"
 	noRewrite  = "this version reclaims the oldest page whole and rewrites nothing"
 	alwaysSo   = "this is always so"
@@ -30,10 +29,10 @@ var options = []setting{
 		noEffect: "items are not reference counted"},
 	{name: "hash_algorithm", arg: "NAME", help: "hash of keys", set: reportWord("hash_algorithm", "jenkins", "murmur3", "xxh3"),
 		noEffect: "it is always xxh3 with a seed"},
-	{name: "lru_crawler", help: "LRU crawler", set: report("lru_crawler", "yes"), noEffect: noCrawler},
-	{name: "no_lru_crawler", help: "no LRU crawler", set: report("lru_crawler", "no"), noEffect: noCrawler},
-	{name: "lru_crawler_sleep", arg: "US", help: "its sleep between items", set: reportWhole("lru_crawler_sleep", 0, 1000000, 1), noEffect: noCrawler},
-	{name: "lru_crawler_tocrawl", arg: "N", help: "items to crawl in a run", set: reportWhole("lru_crawler_tocrawl", 0, math.MaxUint32, 1), noEffect: noCrawler},
+	{name: "lru_crawler", help: "the commands lru_crawler crawl, metadump and mgdump (this is the default)", set: report("lru_crawler", "yes")},
+	{name: "no_lru_crawler", help: "not those commands, until lru_crawler enable", set: report("lru_crawler", "no")},
+	{name: "lru_crawler_sleep", arg: "US", help: "sleep of a crawl after each 1000 items (default 100)", set: reportWhole("lru_crawler_sleep", 0, 1000000, 1)},
+	{name: "lru_crawler_tocrawl", arg: "N", help: "items to crawl in a run; 0 is all (default 0)", set: reportWhole("lru_crawler_tocrawl", 0, math.MaxUint32, 1)},
 	{name: "lru_maintainer", help: "segmented LRU", set: report("lru_maintainer_thread", "yes"), noEffect: noLRU},
 	{name: "no_lru_maintainer", help: "plain LRU", set: report("lru_maintainer_thread", "no"), noEffect: noLRU},
 	{name: "hot_lru_pct", arg: "PCT", help: "memory for the hot queue", set: reportWhole("hot_lru_pct", 1, 79, 1), noEffect: noLRU},

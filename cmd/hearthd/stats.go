@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hearthcache/hearth"
+	"github.com/hearthcache/hearth/cmd/hearthd/execute"
 	"github.com/hearthcache/hearth/protocol"
 	"github.com/hearthcache/hearth/protocol/server"
 )
@@ -16,6 +17,7 @@ import (
 // statistics is what stats needs beside the cache's own counters.
 type statistics struct {
 	server  *server.Server
+	handler *execute.Handler
 	started time.Time
 
 	mu    sync.Mutex
@@ -37,13 +39,23 @@ var groups = map[string]func(*admin) []stat{
 	"":         (*admin).general,
 	"settings": (*admin).settings,
 	"conns":    (*admin).conns,
+	"items":    (*admin).itemStats,
+	"slabs":    (*admin).slabStats,
 	"sizes":    (*admin).sizes,
 	"extstore": (*admin).pages,
 }
 
 // appendStats answers the stats command.
-func (h *admin) appendStats(r *protocol.Request, dst []byte) []byte {
-	args := append(words(r), "", "")
+func (h *admin) appendStats(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, server.Pending) {
+	args := words(r)
+	if len(args) > 0 && args[0] == "cachedump" && r.Proto != protocol.Binary {
+		return h.startCachedump(c, r, args[1:], dst)
+	}
+	return h.appendGroup(r, append(args, "", ""), dst), nil
+}
+
+// appendGroup answers what can be answered at once.
+func (h *admin) appendGroup(r *protocol.Request, args []string, dst []byte) []byte {
 	if list := groups[args[0]]; list != nil {
 		return h.appendLines(dst, r, list(h))
 	}
@@ -53,8 +65,10 @@ func (h *admin) appendStats(r *protocol.Request, dst []byte) []byte {
 		return appendSimple(dst, r, protocol.Reset)
 	case "detail":
 		return h.detail(r, args[1], dst)
-	case "sizes_enable", "sizes_disable":
-		return append(dst, "STAT sizes_status disabled\r\n"...)
+	case "sizes_disable":
+		return appendSimple(dst, r, "STAT sizes_status disabled\r\n")
+	case "sizes_enable":
+		return appendSimple(dst, r, "STAT sizes_status error\r\nSTAT sizes_error not_supported\r\n")
 	}
 	if r.Proto == protocol.Binary {
 		return protocol.AppendStatus(dst, r, protocol.StatusKeyNotFound, "")
@@ -90,7 +104,7 @@ func (h *admin) appendLines(dst []byte, r *protocol.Request, stats []stat) []byt
 
 func (h *admin) reset() {
 	h.prefixes.clear()
-	stats := h.general()
+	stats := append(h.general(), h.itemStats()...)
 	h.stats.mu.Lock()
 	defer h.stats.mu.Unlock()
 	h.stats.since = make(map[string]uint64)
@@ -107,10 +121,12 @@ func (h *admin) general() []stat {
 	s := h.cache.Stats()
 	stats := append(h.process(), h.connections()...)
 	stats = append(stats, commands(&s)...)
+	stats = append(stats, counter("cmd_meta", h.stats.handler.MetaCommands()))
 	if s.Engine != "" {
 		stats = append(stats, extstore(&s)...)
 	}
 	stats = append(stats, items(&s)...)
+	stats = append(stats, h.crawls()...)
 	stats = append(stats, h.logs()...)
 	return append(stats, own(&s)...)
 }
@@ -153,6 +169,23 @@ func (h *admin) connections() []stat {
 	}
 }
 
+func (h *admin) crawls() []stat {
+	running, s := h.crawler.read()
+	return []stat{
+		gauge("lru_crawler_running", oneIf(running)),
+		counter("lru_crawler_starts", s.starts),
+		counter("crawler_reclaimed", s.reclaimed),
+		counter("crawler_items_checked", s.checked),
+	}
+}
+
+func oneIf(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 func (h *admin) logs() []stat {
 	s := h.watch.Stats()
 	return []stat{
@@ -181,7 +214,6 @@ func commands(s *hearth.Stats) []stat {
 		counter("cmd_set", sets),
 		counter("cmd_flush", s.Flushes),
 		counter("cmd_touch", s.Asked(hearth.Touch)+s.TouchHits+s.TouchMisses),
-		counter("cmd_meta", 0),
 		counter("get_hits", hits-s.TouchHits),
 		counter("get_misses", s.Misses-s.TouchMisses),
 		counter("get_expired", s.MissExpired),

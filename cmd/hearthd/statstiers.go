@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math/bits"
 	"strconv"
 	"strings"
 
@@ -44,14 +45,15 @@ func items(s *hearth.Stats) []stat {
 		gauge("bytes", s.Mem.ValueBytes),
 		gauge("curr_items", s.Mem.IndexItems),
 		counter("total_items", stored(s)),
-		counter("expired_unfetched", 0),
+		counter("expired_unfetched", s.Mem.ExpiredUnread),
 		counter("evicted_unfetched", s.Mem.EvictedUnread),
 		counter("evicted_active", 0),
 		counter("evictions", s.Mem.Evictions),
 		counter("reclaimed", s.Mem.Expired),
-		counter("crawler_reclaimed", 0),
 		counter("lrutail_reflocked", 0),
-		gauge("lru_crawler_running", 0),
+		gauge("hash_power_level", bits.Len64(uint64(s.Mem.IndexSlots))-1),
+		gauge("hash_bytes", s.Mem.IndexBytes),
+		gauge("hash_is_expanding", 0), // not for longer than a fraction of a millisecond
 	}
 }
 
