@@ -49,6 +49,11 @@ var longKeys = []string{"get " + tooLong + "\r\n", "get " + tooLong + " t1\r\n",
 type generator struct {
 	*rand.Rand
 	flash bool
+	meta  bool // mostly meta commands
+}
+
+func newGenerator(seed uint64, flash bool) *generator {
+	return &generator{Rand: rand.New(rand.NewPCG(seed, 0)), flash: flash}
 }
 
 var (
@@ -83,6 +88,9 @@ func pick[T any](g *generator, from []T) T { return from[g.IntN(len(from))] }
 
 // request returns one, by weight.
 func (g *generator) request() request {
+	if g.meta && g.IntN(4) > 0 {
+		return g.metaRequest()
+	}
 	switch w := g.IntN(1000); {
 	case w < 300:
 		return g.retrieval()

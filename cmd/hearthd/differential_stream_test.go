@@ -127,6 +127,10 @@ func (st *stream) replies(c net.Conn, in *bufio.Reader) ([]byte, error) {
 			if out, err = st.value(out, l, in); err != nil {
 				return out, err
 			}
+		case isMetaReply(l):
+			if out, err = st.metaReply(out, l, in); err != nil {
+				return out, err
+			}
 		default:
 			if string(l) == "CLIENT_ERROR bad data chunk\r\n" {
 				st.badChunks++

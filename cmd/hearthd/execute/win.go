@@ -100,7 +100,7 @@ func (p *win) settle(st hearth.Status, dst []byte) ([]byte, bool) {
 		case p.stage == adding && st == hearth.Stored:
 			p.value = p.value[:0]
 			m := p.Meta()
-			m.TokenSent, m.Fetched, m.Before = false, false, 0 // before this client won
+			m.TokenSent, m.Fetched = false, false // before this client won
 			return p.reply(dst, m, true), true
 		case p.stage == adding && st != hearth.NotStored:
 			return p.end(protocol.AppendOutcome(dst, &p.r, outcomeOf[st])), true
