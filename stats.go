@@ -44,7 +44,7 @@ type Stats struct {
 	Recovery  flashtier.Recovery // what Open found on flash
 	Recovered int64              // items that came back at Open
 
-	Memory    int64 // Options.Memory
+	Memory    int64 // Options.Memory, or what SetMemory has made of it
 	FlashSize int64 // Options.FlashSize
 	Mem       memtier.Stats
 	Flash     flashtier.Stats
@@ -71,7 +71,7 @@ func (c *Cache) Stats() Stats {
 		Flushes: n.flushes.Load(), TouchHits: n.gatHits.Load(), TouchMisses: n.gatMisses.Load(),
 		Backpressured: n.backpressured.Load(), BackpressureUs: n.backpressureUs.Load(),
 		Demoted: n.demoted.Load(), Promoted: n.promoted.Load(), DroppedSmall: n.droppedSmall.Load(), FlashEvicted: n.flashEvicted.Load(),
-		Recovery: c.recovery, Recovered: c.recovered, Memory: c.opts.Memory, FlashSize: c.opts.FlashSize, Mem: c.mem.Stats(),
+		Recovery: c.recovery, Recovered: c.recovered, Memory: c.Memory(), FlashSize: c.opts.FlashSize, Mem: c.mem.Stats(),
 	}
 	for v := range n.outcomes {
 		for st := range n.outcomes[v] {
