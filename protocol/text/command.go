@@ -252,8 +252,13 @@ func (p *Parser) touch(w *words, r *protocol.Request) protocol.Status {
 	return protocol.Complete
 }
 
-// remove parses "delete key [noreply]". What else there is was a hold time of old.
+// remove parses "delete key [noreply]". What else there is was a hold time of old;
+// a line with more than that is no delete to any client, and one that libmemcached's
+// memcapable wants refused, though memcached 1.6.45 does not.
 func (p *Parser) remove(w *words, r *protocol.Request) protocol.Status {
+	if w.n > 4 {
+		return p.invalid(false, protocol.Error)
+	}
 	if w.n < 2 {
 		return p.invalid(false, protocol.BadFormat)
 	}
