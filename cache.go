@@ -263,9 +263,11 @@ func (c *Cache) lapsed(it memtier.Item) {
 }
 
 // expired counts a lookup that found an item past its expiry time.
-func (c *Cache) expired(it memtier.Item) {
+func (c *Cache) expired(it memtier.Item) Meta {
+	c.count.misses.Add(1)
 	c.count.missExpired.Add(1)
 	c.lapsed(it)
+	return Meta{Exptime: it.Exptime}
 }
 
 // mayChange tells whether the journal has room for a change of an item on flash.

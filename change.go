@@ -88,10 +88,13 @@ func (ch *Change) Meta() Meta {
 	return m
 }
 
-// Before is what was known of the item before the change, with Age 0, if there was
-// one. Of one on flash that the change did not need to read, that is its Exptime.
+// Before is what was known of the item before the change, with Age 0; ok is false
+// if there was none. Of one on flash that the change did not need to read, that is
+// its Exptime; so it is of one past its time, which counts as none.
 func (ch *Change) Before() (m Meta, ok bool) {
 	it := &ch.w.OldItem
-	expired := it.Exptime != 0 && it.Exptime <= ch.c.now.Load()
-	return metaOf(it, 0), it.Loc != 0 && !expired
+	if it.Exptime != 0 && it.Exptime <= ch.c.now.Load() {
+		return Meta{Exptime: it.Exptime}, false
+	}
+	return metaOf(it, 0), it.Loc != 0
 }

@@ -44,7 +44,8 @@ const (
 
 // Find looks key up in RAM. On a Hit the value is appended to dst. Pending
 // means that the value is on flash: a Lookup, started with the Meta that Find
-// returned, brings it. Find never blocks and allocates only to grow dst.
+// returned, brings it. Of a Miss, Meta is zero, but for the expiry time of an item
+// that was found past it. Find never blocks and allocates only to grow dst.
 func (c *Cache) Find(key, dst []byte) ([]byte, Meta, Status) {
 	h, now := c.mem.Hash(key), c.now.Load()
 	out, it, st := c.mem.Get(h, key, dst, now)
@@ -55,7 +56,7 @@ func (c *Cache) Find(key, dst []byte) ([]byte, Meta, Status) {
 	case memtier.OnFlash:
 		return c.findHot(h, key, out, it, now, false)
 	case memtier.Expired:
-		c.expired(it)
+		return out, c.expired(it), Miss
 	}
 	c.count.misses.Add(1)
 	return out, Meta{}, Miss
@@ -141,7 +142,7 @@ func (c *Cache) settle(out []byte, it *memtier.Item, st memtier.Status, now uint
 	case memtier.OnFlash:
 		return out, metaOf(it, now), Pending
 	case memtier.Expired:
-		c.expired(*it)
+		return out, c.expired(*it), Miss
 	}
 	c.count.misses.Add(1)
 	return out, Meta{}, Miss

@@ -59,6 +59,9 @@ func (d *dump) Step(dst []byte) ([]byte, bool) {
 // may be no more.
 func (d *dump) list(class int) {
 	before := len(d.buf)
+	if d.h.config.NoCAS {
+		d.scan.Meta.CAS = 0
+	}
 	d.buf = d.form.line(d.buf, d.scan, class)
 	d.items--
 	if d.bytes -= len(d.buf) - before; d.items <= 0 || d.bytes <= 0 {

@@ -166,6 +166,8 @@ func (h *admin) connections() []stat {
 		gauge("threads", h.config.Threads),
 		counter("conn_yields", s.ConnYields),
 		counter("idle_kicks", s.IdleKicks),
+		counter("auth_cmds", s.AuthCmds),
+		counter("auth_errors", s.AuthErrors),
 	}
 }
 
@@ -225,8 +227,6 @@ func commands(s *hearth.Stats) []stat {
 		counter("cas_badval", cas[hearth.Exists]),
 		counter("store_too_large", tooLarge),
 		counter("store_no_memory", noRoom),
-		counter("auth_cmds", 0),
-		counter("auth_errors", 0),
 	}
 	for _, verb := range []struct {
 		name string

@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/hearthcache/hearth"
+	"github.com/hearthcache/hearth/cmd/hearthd/execute"
 	"github.com/hearthcache/hearth/cmd/hearthd/watch"
 	"github.com/hearthcache/hearth/protocol"
 	"github.com/hearthcache/hearth/protocol/server"
@@ -18,12 +19,12 @@ func (h *admin) retap() {
 }
 
 // told hears what became of a request about an item.
-func (h *admin) told(c *server.Conn, r *protocol.Request, res *protocol.Result, before *protocol.Item) {
+func (h *admin) told(c *server.Conn, r *protocol.Request, res *protocol.Result, was execute.Was, before *protocol.Item) {
 	if h.prefixes.on.Load() {
 		h.prefixes.told(r, res)
 	}
 	if h.watch.Wants(watch.Fetchers) {
-		h.logFetch(c, r.Key, before)
+		h.logFetch(c, r.Key, was, before)
 	}
 	if r.Op.Storage() && h.watch.Wants(watch.Mutations) {
 		h.logStore(c, r, res)
@@ -38,12 +39,15 @@ func (h *admin) told(c *server.Conn, r *protocol.Request, res *protocol.Result, 
 }
 
 // logFetch logs that an item was looked up, to be given out or to be changed.
-func (h *admin) logFetch(c *server.Conn, key []byte, it *protocol.Item) {
-	if it == nil {
+func (h *admin) logFetch(c *server.Conn, key []byte, was execute.Was, it *protocol.Item) {
+	switch was {
+	case execute.Absent:
 		h.watch.Fetched(key, "not_found", 0, c.FD(), 0)
-		return
+	case execute.Expired:
+		h.watch.Fetched(key, "expired", 0, c.FD(), 0)
+	case execute.Present:
+		h.watch.Fetched(key, "found", classOf(key, it.Size), c.FD(), it.Size)
 	}
-	h.watch.Fetched(key, "found", classOf(key, it.Size), c.FD(), it.Size)
 }
 
 // logStore logs what was stored, which after an append is more than what was sent,

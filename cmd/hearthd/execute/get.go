@@ -22,7 +22,7 @@ func (h *Handler) Get(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, 
 	case st == hearth.Miss && r.Vivify:
 		return h.vivify(c, r, dst)
 	case st == hearth.Miss:
-		return h.missed(c, r, dst), nil
+		return h.missed(c, r, &m, dst), nil
 	case h.claims(r, &m):
 		return h.claim(c, r, &m, out[len(begun):], dst)
 	}
@@ -38,9 +38,9 @@ func (h *Handler) found(c *server.Conn, r *protocol.Request, m *hearth.Meta, out
 	return protocol.EndValue(out, mark, r, &it)
 }
 
-func (h *Handler) missed(c *server.Conn, r *protocol.Request, dst []byte) []byte {
+func (h *Handler) missed(c *server.Conn, r *protocol.Request, m *hearth.Meta, dst []byte) []byte {
 	if h.tapped() {
-		h.tellMissed(c, r)
+		h.tellMissed(c, r, *m)
 	}
 	return protocol.AppendOutcome(dst, r, protocol.Miss)
 }
@@ -104,7 +104,7 @@ func (p *lookup) land(dst []byte) (out []byte, done bool) {
 	case st == hearth.Miss && p.r.Vivify:
 		out, p.then = p.h.vivify(p.c, &p.r, dst)
 	case st == hearth.Miss:
-		out = p.h.missed(p.c, &p.r, dst)
+		out = p.h.missed(p.c, &p.r, &m, dst)
 	case p.h.claims(&p.r, &m):
 		out, p.then = p.h.claim(p.c, &p.r, &m, out[len(begun):], dst)
 	default:

@@ -89,7 +89,7 @@ func (p *win) settle(st hearth.Status, dst []byte) ([]byte, bool) {
 		case p.stage == looking && p.r.Vivify:
 			st = p.add()
 		case p.stage == looking:
-			return p.end(p.h.missed(p.c, &p.r, dst)), true
+			return p.end(p.h.missed(p.c, &p.r, &p.found, dst)), true
 		case p.stage == claiming && st == hearth.Stored:
 			return p.reply(dst, p.found, true), true
 		case p.stage == claiming && st == hearth.NotStored:
@@ -153,7 +153,7 @@ func (p *win) reply(dst []byte, m hearth.Meta, won bool) []byte {
 	switch {
 	case !p.h.tapped():
 	case p.stage == adding:
-		p.h.tellMissed(p.c, &p.r)
+		p.h.tellMissed(p.c, &p.r, hearth.Meta{})
 	default:
 		p.h.tellFound(p.c, &p.r, it)
 	}
