@@ -41,7 +41,7 @@ var profiles = map[string]func(r *rand.Rand, n int) setup{
 // tight is less flash than the keys' values need.
 func tight(r *rand.Rand, _ int) setup {
 	s := vary(r)
-	s.flash = []int{64, 64, 96, 128, 256}[r.IntN(5)]
+	s.flash = []int{16, 32, 64, 96, 128}[r.IntN(5)]
 	s.keys = 6000 + s.flash*(150+r.IntN(150))
 	s.rounds = 10 + r.IntN(30)
 	return s
@@ -57,7 +57,7 @@ func room(r *rand.Rand, _ int) setup {
 
 func vary(r *rand.Rand) setup {
 	return setup{
-		memory:     24,
+		memory:     []int{12, 16, 24}[r.IntN(3)],
 		flushEvery: 150_000,
 		page:       []int{1, 4}[r.IntN(2)],
 		threads:    1 + r.IntN(2),
@@ -76,5 +76,5 @@ func (s *setup) String() string {
 	if s.room {
 		kind = "room"
 	}
-	return fmt.Sprintf("%s, %d keys, flash %dm, pages of %dm, %d threads, io %s", kind, s.keys, s.flash, s.page, s.threads, s.engine)
+	return fmt.Sprintf("%s, %d keys, -m %d, flash %dm, pages of %dm, %d threads, io %s", kind, s.keys, s.memory, s.flash, s.page, s.threads, s.engine)
 }
