@@ -176,7 +176,7 @@ func (c *Conn) serve() verdict {
 		case !c.ready():
 			c.settle()
 			return waiting
-		case left <= 0:
+		case left <= 0 || c.more: // a piece of a stream is a turn
 			return yielded
 		}
 	}
