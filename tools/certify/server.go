@@ -186,6 +186,8 @@ func (s *server) speaksBinary(ctx context.Context, o *Options) bool {
 	return true
 }
 
+const notFlushed = "not run without --flush: it changes what others see"
+
 // lacks says why the server cannot be held to a check, or nothing.
 func (s *server) lacks(c *check, mayFlush bool) string {
 	has := map[string]bool{"text": s.text, "meta": s.meta, "binary": s.binary, "flash": s.text && s.flash}
@@ -193,7 +195,7 @@ func (s *server) lacks(c *check, mayFlush bool) string {
 	case !has[c.group]:
 		return "the server has no " + c.group
 	case c.needs == "flush" && !mayFlush:
-		return "not run without --flush: it changes what others see"
+		return notFlushed
 	case c.needs == "meta" && !s.meta:
 		return "the server has no meta"
 	case c.needs == "nosasl" && s.sasl:
