@@ -15,11 +15,13 @@ import (
 const (
 	canariesPerLook = 8
 	mostLooks       = 64
-	canarySize      = 800  // bytes, as most values of the scripts
-	fillerSize      = 8000 // bytes
-	fillerTTL       = 3600 // seconds, for what is not deleted
-	fillersPerLook  = 1000
-	lookEvery       = 250 * time.Millisecond // once all fillers are set
+	canarySize      = 800 // bytes, as most values of the scripts
+	// In bytes. It is of another slab class of memcached than any value of
+	// the scripts, which so are not evicted for fillers.
+	fillerSize     = 12000
+	fillerTTL      = 3600 // seconds, for what is not deleted
+	fillersPerLook = 700
+	lookEvery      = 250 * time.Millisecond // once all fillers are set
 )
 
 // fill is one push of all values to flash.
