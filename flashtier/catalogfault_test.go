@@ -395,6 +395,7 @@ func TestOutageIsToldOnce(t *testing.T) {
 			tier.Touched(items[0].addr, testClock+7)
 			time.Sleep(time.Second)
 		}
+		synctest.Wait()
 		during := said.String()
 		if out, all := strings.Count(during, "cannot be written any more"), strings.Count(during, "\n"); out != 1 || all > 10 {
 			t.Errorf("%d of %d lines say so:\n%s", out, all, during)
