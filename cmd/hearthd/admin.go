@@ -22,6 +22,7 @@ type admin struct {
 	prefixes *prefixes
 	crawler  *crawler
 	level    *slog.LevelVar // of the log
+	secrets  *secrets
 
 	mu     sync.Mutex // guards what commands change of config
 	config *Config
@@ -46,6 +47,8 @@ func (h *admin) do(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, ser
 		return append(dst, h.slabs(words(r))...), nil
 	case protocol.OpExtstore:
 		return append(dst, h.extstore(words(r))...), nil
+	case protocol.OpRefreshCerts:
+		return append(dst, h.secrets.refreshCerts()...), nil
 	case protocol.OpWatch:
 		return h.startWatch(c, r, dst)
 	}

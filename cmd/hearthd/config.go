@@ -16,9 +16,8 @@ type Config struct {
 	// Show is what to print instead of serving: help, version or license.
 	Show string
 
-	// Listen are TCP addresses for net.Listen; none with -p 0 and with -s.
-	// Port 0 means any free port.
-	Listen     []string
+	// Listen are the TCP addresses; none with -p 0 and with -s.
+	Listen     []Address
 	Port       int    // -p as given: 0 is no TCP, -1 any port
 	Hosts      string // -l as given, several joined by commas
 	Socket     string // path of the Unix socket, or empty
@@ -31,6 +30,12 @@ type Config struct {
 	RequestsPerEvent int
 	IdleTimeout      time.Duration // 0 is none
 	Protocol         string        // auto, ascii or binary
+
+	TLS         TLSConfig
+	AuthFile    string // -Y, or empty
+	SASL        bool
+	SASLFile    string        // passwords for SASL
+	AuthTimeout time.Duration // to shake hands by TLS, and to log in
 
 	User      string
 	Daemon    bool
@@ -77,6 +82,12 @@ type Config struct {
 	NoEffect []Ignored
 }
 
+// Address is where to listen.
+type Address struct {
+	TCP   string // for net.Listen; port 0 means any free port
+	NoTLS bool   // clients do not speak TLS there, even with -Z
+}
+
 // Ignored is a setting that was taken without effect.
 type Ignored struct{ Setting, Why string }
 
@@ -103,6 +114,8 @@ func defaults() Config {
 		Threads:          defaultLoops(),
 		RequestsPerEvent: 20,
 		Protocol:         "auto",
+		TLS:              defaultTLS,
+		AuthTimeout:      10 * time.Second,
 		PrefixDelimiter:  ":",
 		WatchBuffer:      256 << 10,
 		Memory:           64 * mebibyte,
@@ -150,12 +163,41 @@ func (c *Config) settle() error {
 		return fmt.Errorf("-m %d is too little: with -I %d and -o ext_path=%s it must be %d",
 			c.Memory/mebibyte, c.MaxItem, c.FlashDir, (o.LeastMemory()+mebibyte-1)/mebibyte)
 	}
+	if err := errors.Join(c.settleTLS(), c.settleLogins()); err != nil {
+		return err
+	}
 	if c.Socket != "" {
 		return nil
 	}
 	listen, err := addresses(c.Hosts, c.Port)
 	c.Listen = listen
+	for _, a := range listen {
+		if a.NoTLS && !c.TLS.Enabled {
+			return fmt.Errorf("-l notls:%s: without -Z there is no TLS", a.TCP)
+		}
+	}
 	return err
+}
+
+// settleLogins has passwords go with the protocol that they are for: memcached's
+// are for one each, and what is not protected must not be left open beside it.
+func (c *Config) settleLogins() error {
+	protocol := c.Protocol
+	switch {
+	case c.AuthFile != "" && c.SASL:
+		return errors.New("-Y is for the text protocol and -S for the binary one: leave one out")
+	case c.AuthFile != "":
+		protocol = "ascii"
+	case c.SASL && c.SASLFile == "":
+		return errors.New("-S needs $MEMCACHED_SASL_PWDB or -o sasl_pwdb=PATH")
+	case c.SASL:
+		protocol = "binary"
+	}
+	if c.Protocol != "auto" && c.Protocol != protocol {
+		return fmt.Errorf("-B %s: passwords are for -B %s only", c.Protocol, protocol)
+	}
+	c.Protocol = protocol
+	return nil
 }
 
 func (c *Config) settleFlash() error {
@@ -178,21 +220,21 @@ func (c *Config) settleFlash() error {
 
 // addresses turns the argument of -l, with the port of -p where it names none,
 // into addresses to listen on.
-func addresses(hosts string, port int) ([]string, error) {
+func addresses(hosts string, port int) (listen []Address, err error) {
 	if port == 0 {
 		return nil, nil
 	}
 	fallback := strconv.Itoa(max(port, 0))
 	if hosts == "" {
-		return []string{net.JoinHostPort("", fallback)}, nil
+		return []Address{{TCP: net.JoinHostPort("", fallback)}}, nil
 	}
-	var listen []string
 	for _, host := range strings.FieldsFunc(hosts, func(r rune) bool { return r == ',' || r == ';' }) {
-		address, err := address(strings.TrimPrefix(host, "notls:"), fallback)
+		name, plain := strings.CutPrefix(host, "notls:")
+		address, err := address(name, fallback)
 		if err != nil {
 			return nil, fmt.Errorf("-l %s: %w", host, err)
 		}
-		listen = append(listen, address)
+		listen = append(listen, Address{address, plain})
 	}
 	if listen == nil {
 		return nil, fmt.Errorf("-l %s: no address", hosts)

@@ -290,7 +290,7 @@ func TestBadFlags(t *testing.T) {
 		{"-p x", "-p"}, {"-p 70000", "-p"}, {"-p", "-p"}, {"-U 11211", "UDP"}, {"-l 300.1.1.1", "300.1.1.1"},
 		{"-m x", "-m"}, {"-m 0", "-m"}, {"-m -5", "-m"}, {"-m 99999999999", "-m"}, {"-c 0", "-c"}, {"-c -1", "-c"},
 		{"-t 0", "-t"}, {"-I 1000", "-I"}, {"-I 256m", "-I"}, {"-I 1x", "-I"}, {"-I 48m", "-I"}, {"-R 0", "-R"}, {"-b x", "-b"},
-		{"-B bogus", "-B"}, {"-S", "-S"}, {"-Z", "-Z"}, {"--enable-ssl", "TLS"}, {"-Y " + file, "-Y"}, {"--bogus", "bogus"},
+		{"-B bogus", "-B"}, {"-S", "-S"}, {"-Z", "-Z"}, {"--enable-ssl", "ssl_chain_cert"}, {"-Y " + file, "-Y"}, {"--bogus", "bogus"},
 		{"-j", "-j"}, {"extra", "extra"}, {"-u nobodywiththisname", "nobodywiththisname"},
 		{"-o bogus", "bogus"}, {"-o bogus=1", "bogus"}, {"-o idle_timeout=x", "idle_timeout"}, {"-o ext_io=bogus", "ext_io"},
 		{"-o hot_percent=200", "hot_percent"}, {"-o slab_automove=7", "slab_automove"}, {"-o ext_page_size=0", "ext_page_size"},

@@ -235,8 +235,6 @@ func init() {
 			lru_maintainer_juggles direct_reclaims lru_bumps_dropped`,
 		"buffers are another server's": `read_buf_bytes_free read_buf_count read_buf_oom response_obj_bytes response_obj_oom response_obj_count`,
 		"memcached's own matters":      "libevent malloc_fails reserved_fds unexpected_napi_ids round_robin_fallback num_threads_per_udp",
-		"there is no TLS": `ssl_ciphers ssl_min_version ssl_kernel_tls ssl_wbuf_size ssl_keyformat ssl_ca_cert
-			ssl_chain_cert ssl_session_cache ssl_key ssl_verify_mode`,
 	} {
 		for _, name := range strings.Fields(names) {
 			untold[name] = why

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -57,9 +56,18 @@ func run(c *Config) error {
 	defer forget()
 	stopped, stop := context.WithCancel(told)
 	defer stop()
+	secrets, err := loadSecrets(c, log)
+	if err != nil {
+		return err
+	}
+	bound, err := bindPrivileged(c)
+	if err != nil {
+		return err
+	}
 	if err := dropRoot(c, log); err != nil {
 		return err
 	}
+	secrets.refreshAtHangup(stopped, log)
 	// The Go heap holds connections and buffers, not items: a few megabytes
 	// that are not worth collecting at every doubling.
 	debug.SetGCPercent(400)
@@ -75,14 +83,15 @@ func run(c *Config) error {
 	a := &admin{
 		cache: cache, config: c, stop: stop, level: level, stats: statistics{started: time.Now()},
 		watch: events, prefixes: newPrefixes(c.PrefixDelimiter, c.PrefixStats), crawler: newCrawler(),
+		secrets: &secrets,
 	}
-	err = serve(a, stopped, log)
+	err = serve(a, bound, stopped, log)
 	a.crawler.stop()
 	return errors.Join(err, cache.Close())
 }
 
 // serve runs the connections until stopped is done, and then lets them finish.
-func serve(a *admin, stopped context.Context, log *slog.Logger) error {
+func serve(a *admin, bound listeners, stopped context.Context, log *slog.Logger) error {
 	c := a.config
 	a.tap.Told = a.told
 	a.retap()
@@ -90,13 +99,14 @@ func serve(a *admin, stopped context.Context, log *slog.Logger) error {
 	s, err := server.New(h, server.Options{
 		Loops: c.Threads, MaxValue: c.MaxItem, MaxConns: c.Connections,
 		Requests: c.RequestsPerEvent, Backlog: c.Backlog, IdleTimeout: c.IdleTimeout, Protocols: protocolsOf[c.Protocol],
-		Opened: a.connOpened, Closed: a.connClosed,
+		Opened: a.connOpened, Closed: a.connClosed, Logger: log,
+		Authenticator: a.secrets.authenticator(), AuthTimeout: c.AuthTimeout, TLSBuffer: c.TLS.WriteBuffer,
 	})
 	if err != nil {
 		return err
 	}
 	a.stats.server, a.stats.handler = s, h
-	addrs, err := listen(s, c)
+	addrs, err := listen(s, c, bound, a.secrets.certs.server())
 	if err == nil {
 		err = writeFiles(c, addrs)
 	}
@@ -109,9 +119,9 @@ func serve(a *admin, stopped context.Context, log *slog.Logger) error {
 		defer os.Remove(c.PidFile)
 	}
 	drain := max(leastDrain, c.ShutdownTimeout)
-	bound, cancel := context.WithTimeout(context.Background(), drain)
+	patience, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
-	if s.Shutdown(bound) != nil {
+	if s.Shutdown(patience) != nil {
 		log.Warn("some clients did not take their replies", "waited", drain)
 	}
 	return err
@@ -120,23 +130,6 @@ func serve(a *admin, stopped context.Context, log *slog.Logger) error {
 // protocolsOf is the argument of -B as the server has it.
 var protocolsOf = map[string]server.Protocols{
 	"auto": server.AnyProtocol, "ascii": server.TextProtocol, "binary": server.BinaryProtocol,
-}
-
-// listen opens all sockets of the command line.
-func listen(s *server.Server, c *Config) ([]net.Addr, error) {
-	if c.Socket != "" {
-		a, err := s.ListenUnix(c.Socket, fs.FileMode(c.SocketMode))
-		return []net.Addr{a}, err
-	}
-	var addrs []net.Addr
-	for _, address := range c.Listen {
-		a, err := s.Listen(address)
-		if err != nil {
-			return nil, err
-		}
-		addrs = append(addrs, a)
-	}
-	return addrs, nil
 }
 
 // writeFiles writes the pid file and, where a test harness asks for it by

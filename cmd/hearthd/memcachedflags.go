@@ -20,7 +20,7 @@ var flags = []setting{
 	{short: "a", name: "unix-mask", arg: "MODE", help: "permissions of the Unix socket, in octal (default 700)", set: setMode},
 	{short: "A", name: "enable-shutdown", help: "allow the shutdown command",
 		set: on(func(c *Config) *bool { return &c.AllowShutdown })},
-	{short: "l", name: "listen", arg: "ADDR,...", help: "addresses to listen on: host, host:port, [ip6]:port; may be repeated (default all)", set: setListen},
+	{short: "l", name: "listen", arg: "ADDR,...", help: "addresses to listen on: host, host:port, [ip6]:port, each with notls: before it to have no TLS there; may be repeated (default all)", set: setListen},
 	{short: "d", name: "daemon", help: "run in the background",
 		set: on(func(c *Config) *bool { return &c.Daemon })},
 	{short: "r", name: "enable-coredumps", help: "raise the limit of core files", set: report("", ""),
@@ -60,17 +60,20 @@ var flags = []setting{
 		set: number(0, unlimited, 1, func(c *Config) *int { return &c.Backlog })},
 	{short: "B", name: "protocol", arg: "NAME", help: "auto, ascii or binary (default auto)", set: oneOf(func(c *Config) *string { return &c.Protocol }, "auto", "ascii", "binary")},
 	{short: "I", name: "max-item-size", arg: "SIZE", help: "largest item, in bytes or with k or m: 1k to 128m, at most half of -m (default 1m)", set: setMaxItem},
-	{short: "S", name: "enable-sasl", help: "SASL authentication", refused: "SASL is not supported by this version"},
+	{short: "S", name: "enable-sasl", help: "have clients log in by SASL PLAIN, in the binary protocol, which is then the only one: see sasl_pwdb",
+		set: on(func(c *Config) *bool { return &c.SASL })},
 	{short: "F", name: "disable-flush-all", help: "refuse flush_all",
 		set: on(func(c *Config) *bool { return &c.NoFlushAll })},
 	{short: "X", name: "disable-dumping", help: "refuse stats cachedump and detail, lru_crawler metadump and mgdump",
 		set: on(func(c *Config) *bool { return &c.NoDump })},
 	{short: "W", name: "disable-watch", help: "refuse watch",
 		set: on(func(c *Config) *bool { return &c.NoWatch })},
-	{short: "Y", name: "auth-file", arg: "PATH", help: "passwords for the text protocol", refused: "authentication is not supported by this version"},
+	{short: "Y", name: "auth-file", arg: "PATH", help: "have clients log in, in the text protocol, which is then the only one: lines of user:password, up to 8; read again at SIGHUP",
+		set: text(func(c *Config) *string { return &c.AuthFile })},
 	{short: "e", name: "memory-file", arg: "PATH", help: "without ext_path: leave all items in this file at a graceful stop and take them from it at the next start",
 		set: text(func(c *Config) *string { return &c.MemoryFile })},
-	{short: "Z", name: "enable-ssl", help: "TLS", refused: "TLS is not supported by this version"},
+	{short: "Z", name: "enable-ssl", help: "TLS for TCP: see ssl_chain_cert; certificates are read again at SIGHUP and by refresh_certs",
+		set: on(func(c *Config) *bool { return &c.TLS.Enabled })},
 	{short: "o", name: "extended", arg: "OPT,...", help: "options, see below; may be repeated", set: setExtended},
 	{short: "N", name: "napi-ids", arg: "N", help: "number of NAPI ids", set: reportWhole("num_napi_ids", 1, unlimited, 1),
 		noEffect: "connections go to the event loops in turn"},
@@ -83,6 +86,7 @@ func parseArgs(args []string, stderr io.Writer, getenv func(string) string) (Con
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	c := defaults()
 	c.PortFile = getenv("MEMCACHED_PORT_FILENAME")
+	c.SASLFile = getenv("MEMCACHED_SASL_PWDB")
 	set := flagSet(&c)
 	if err := set.Parse(args); err != nil {
 		return Config{}, asUsage(err)

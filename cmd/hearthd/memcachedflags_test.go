@@ -16,13 +16,21 @@ func parse(t *testing.T, line string) (Config, error) {
 	return parseArgs(strings.Fields(line), t.Output(), noEnv)
 }
 
+// tcp are addresses without anything special.
+func tcp(addresses ...string) (listen []Address) {
+	for _, a := range addresses {
+		listen = append(listen, Address{TCP: a})
+	}
+	return listen
+}
+
 func TestDefaults(t *testing.T) {
 	got, err := parse(t, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := defaults()
-	want.Listen = []string{":11211"}
+	want.Listen = tcp(":11211")
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
@@ -33,24 +41,30 @@ func TestFlags(t *testing.T) {
 		line string
 		want func(*Config)
 	}{
-		{"-p 1234", func(c *Config) { c.Port, c.Listen = 1234, []string{":1234"} }},
-		{"-p1234", func(c *Config) { c.Port, c.Listen = 1234, []string{":1234"} }},
-		{"--port=1234", func(c *Config) { c.Port, c.Listen = 1234, []string{":1234"} }},
-		{"--port 1234 -U 0", func(c *Config) { c.Port, c.Listen = 1234, []string{":1234"} }},
-		{"-p -1", func(c *Config) { c.Port, c.Listen = -1, []string{":0"} }},
+		{"-p 1234", func(c *Config) { c.Port, c.Listen = 1234, tcp(":1234") }},
+		{"-p1234", func(c *Config) { c.Port, c.Listen = 1234, tcp(":1234") }},
+		{"--port=1234", func(c *Config) { c.Port, c.Listen = 1234, tcp(":1234") }},
+		{"--port 1234 -U 0", func(c *Config) { c.Port, c.Listen = 1234, tcp(":1234") }},
+		{"-p -1", func(c *Config) { c.Port, c.Listen = -1, tcp(":0") }},
 		{"-p 0", func(c *Config) { c.Port, c.Listen = 0, nil }},
 		{"-p 0 -l 127.0.0.1", func(c *Config) { c.Port, c.Hosts, c.Listen = 0, "127.0.0.1", nil }},
 		{"-U 0", func(*Config) {}},
 		{"-U0 --udp-port=0", func(*Config) {}},
-		{"-p 1 -l 127.0.0.1", func(c *Config) { c.Port, c.Hosts, c.Listen = 1, "127.0.0.1", []string{"127.0.0.1:1"} }},
+		{"-p 1 -l 127.0.0.1", func(c *Config) { c.Port, c.Hosts, c.Listen = 1, "127.0.0.1", tcp("127.0.0.1:1") }},
 		{"-l 127.0.0.1:5,[::1]:6 -l [::1],::1,localhost,*", func(c *Config) {
 			c.Hosts = "127.0.0.1:5,[::1]:6,[::1],::1,localhost,*"
-			c.Listen = []string{"127.0.0.1:5", "[::1]:6", "[::1]:11211", "[::1]:11211", "localhost:11211", ":11211"}
+			c.Listen = tcp("127.0.0.1:5", "[::1]:6", "[::1]:11211", "[::1]:11211", "localhost:11211", ":11211")
 		}},
-		{"--listen=notls:127.0.0.1:0;*:7", func(c *Config) {
-			c.Hosts, c.Listen = "notls:127.0.0.1:0;*:7", []string{"127.0.0.1:0", ":7"}
+		{"-Z -o ssl_chain_cert=/c --listen=notls:127.0.0.1:0;*:7", func(c *Config) {
+			c.TLS.Enabled, c.TLS.ChainCert = true, "/c"
+			c.Hosts, c.Listen = "notls:127.0.0.1:0;*:7", []Address{{"127.0.0.1:0", true}, {":7", false}}
 		}},
-		{"-l fe80::1%lo", func(c *Config) { c.Hosts, c.Listen = "fe80::1%lo", []string{"[fe80::1%lo]:11211"} }},
+		{"-Y /pw", func(c *Config) { c.AuthFile, c.Protocol = "/pw", "ascii" }},
+		{"-Y /pw -B ascii", func(c *Config) { c.AuthFile, c.Protocol = "/pw", "ascii" }},
+		{"-S -o sasl_pwdb=/db,auth_timeout=3", func(c *Config) {
+			c.SASL, c.SASLFile, c.Protocol, c.AuthTimeout = true, "/db", "binary", 3*time.Second
+		}},
+		{"-l fe80::1%lo", func(c *Config) { c.Hosts, c.Listen = "fe80::1%lo", tcp("[fe80::1%lo]:11211") }},
 		{"-s /tmp/sock -a 777", func(c *Config) { c.Socket, c.SocketMode, c.Listen = "/tmp/sock", 0o777, nil }},
 		{"-m64", func(*Config) {}},
 		{"-m 1024", func(c *Config) { c.Memory = 1 << 30 }},
@@ -88,7 +102,7 @@ func TestFlags(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := defaults()
-			want.Listen = []string{":11211"}
+			want.Listen = tcp(":11211")
 			test.want(&want)
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v\nwant %+v", got, want)
@@ -162,10 +176,15 @@ func TestRefusals(t *testing.T) {
 		{"-m 100 -I 16m -o ext_path=/y:1g", "-m 100 is too little: with -I 16777216 and -o ext_path=/y it must be 105", 1},
 		{"-f 1", "-f 1: must be a number above 1", 1},
 		{"-n 0", "-n 0", 1},
-		{"-S", "-S: SASL is not supported", 1},
-		{"-Z", "-Z: TLS is not supported", 1},
-		{"--enable-ssl", "-Z: TLS is not supported", 1},
-		{"-Y /tmp/x", "-Y /tmp/x: authentication is not supported", 1},
+		{"-S", "-S needs $MEMCACHED_SASL_PWDB or -o sasl_pwdb=PATH", 1},
+		{"-S -Y /x -o sasl_pwdb=/x", "leave one out", 1},
+		{"-S -B ascii -o sasl_pwdb=/x", "-B ascii: passwords are for -B binary only", 1},
+		{"-Y /x -B binary", "-B binary: passwords are for -B ascii only", 1},
+		{"-Z", "-Z needs -o ssl_chain_cert=PATH", 1},
+		{"--enable-ssl", "-Z needs -o ssl_chain_cert=PATH", 1},
+		{"-Z -o ssl_chain_cert=/x -p 0", "-Z needs a TCP port", 1},
+		{"-Z -o ssl_chain_cert=/x,ssl_verify_mode=2", "-o ssl_verify_mode=2 needs -o ssl_ca_cert=PATH", 1},
+		{"-l notls:127.0.0.1:5", "-l notls:127.0.0.1:5: without -Z there is no TLS", 1},
 		{"--pidfile=", "-P : must not be empty", 1},
 	} {
 		t.Run(test.line, func(t *testing.T) {

@@ -4,23 +4,25 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
 
 // Why settings that name a part of memcached have no effect here.
 const (
-	noSlabs    = "there are no slab classes: values are appended to segments"
-	noLRU      = "there are no LRU queues: the oldest segment leaves, what was read in it stays"
-	noHash     = "the index has its own table, which grows in small steps"
-	noRewrite  = "this version reclaims the oldest page whole and rewrites nothing"
-	alwaysSo   = "this is always so"
-	tlsRefused = "TLS is not supported by this version"
+	noSlabs   = "there are no slab classes: values are appended to segments"
+	noLRU     = "there are no LRU queues: the oldest segment leaves, what was read in it stays"
+	noHash    = "the index has its own table, which grows in small steps"
+	noRewrite = "this version reclaims the oldest page whole and rewrites nothing"
+	alwaysSo  = "this is always so"
 )
 
-// options are the options of -o: memcached's, then those of its external
-// storage, then Hearth's own.
-var options = []setting{
+// options are the options of -o.
+var options = slices.Concat(memcachedOptions, tlsOptions, storageOptions, ownOptions)
+
+// memcachedOptions are memcached's, without those of TLS.
+var memcachedOptions = []setting{
 	{name: "maxconns_fast", help: "close connections over the limit at once", set: report("maxconns_fast", "yes"), noEffect: alwaysSo},
 	{name: "no_maxconns_fast", help: "let them wait", set: report("", ""), noEffect: "connections over the limit are always closed with an error"},
 	{name: "hashpower", arg: "N", help: "initial size of the hash table", set: reportWhole("hashpower_init", 12, 32, 1), noEffect: noHash},
@@ -66,17 +68,10 @@ var options = []setting{
 	{name: "sock_cookie_id", arg: "N", help: "mark of sockets for firewalls", set: reportWhole("sock_cookie_id", 0, math.MaxUint32, 1), noEffect: "sockets are not marked"},
 	{name: "modern", help: "defaults of the next version", set: report("", ""), noEffect: alwaysSo},
 	{name: "no_modern", help: "defaults of memcached 1.4", set: report("", ""), noEffect: "there are no such defaults here"},
-	{name: "ssl_chain_cert", arg: "PATH", help: "certificate", refused: tlsRefused},
-	{name: "ssl_key", arg: "PATH", help: "its key", refused: tlsRefused},
-	{name: "ssl_keyformat", arg: "NAME", help: "format of the key", refused: tlsRefused},
-	{name: "ssl_verify_mode", arg: "N", help: "what to ask of clients", refused: tlsRefused},
-	{name: "ssl_ciphers", arg: "LIST", help: "ciphers", refused: tlsRefused},
-	{name: "ssl_ca_cert", arg: "PATH", help: "authorities of clients", refused: tlsRefused},
-	{name: "ssl_wbuf_size", arg: "KB", help: "buffer of a TLS connection", refused: tlsRefused},
-	{name: "ssl_session_cache", help: "resume TLS sessions", refused: tlsRefused},
-	{name: "ssl_kernel_tls", help: "TLS in the kernel", refused: tlsRefused},
-	{name: "ssl_min_version", arg: "N", help: "oldest TLS", refused: tlsRefused},
+}
 
+// storageOptions are those of memcached's external storage.
+var storageOptions = []setting{
 	{name: "ext_path", arg: "DIR:SIZE[:BUCKET]", help: "directory of the flash tier, created if absent, and its size with m, g or t; once only", set: setPath},
 	{name: "ext_page_size", arg: "MB", help: "size of a page file (default 64, or an eighth of SIZE if that is less)",
 		set: number(1, 1024, mebibyte, func(c *Config) *int { return &c.PageSize })},
@@ -99,7 +94,14 @@ var options = []setting{
 	{name: "ext_max_frag", arg: "X", help: "share of a page in use above which it is left alone", set: reportReal("ext_max_frag", 0, 1, 2), noEffect: noRewrite},
 	{name: "ext_max_sleep", arg: "US", help: "longest sleep of background threads", set: reportWhole("ext_max_sleep", 0, math.MaxUint32, 1),
 		noEffect: "background work is woken when there is some"},
+}
 
+// ownOptions are Hearth's own.
+var ownOptions = []setting{
+	{name: "sasl_pwdb", arg: "PATH", help: "passwords for -S: lines of user:password, what follows another colon is passed over; read at each login (default $MEMCACHED_SASL_PWDB)",
+		set: text(func(c *Config) *string { return &c.SASLFile })},
+	{name: "auth_timeout", arg: "S", help: "time in which to shake hands by TLS, and again to log in (default 10)",
+		set: duration(1, 86400, time.Second, func(c *Config) *time.Duration { return &c.AuthTimeout })},
 	{name: "ext_io", arg: "NAME", help: "auto, pread, pread+direct, uring or uring+direct (default auto)",
 		set: oneOf(func(c *Config) *string { return &c.IOEngine }, "auto", "pread", "pread+direct", "uring", "uring+direct")},
 	{name: "backpressure_ms", arg: "MS", help: "longest wait of a set for room (default 1000)",
@@ -133,7 +135,8 @@ func reportedDefaults() map[string]string {
 		"hot_lru_pct": "20", "warm_lru_pct": "40", "hot_max_factor": "0.20", "warm_max_factor": "2.00",
 		"temp_lru": "no", "temporary_ttl": "61", "worker_logbuf_size": "65536",
 		"read_buf_mem_limit": "0", "track_sizes": "no", "inline_ascii_response": "no", "sock_cookie_id": "0",
-		"ext_low_ttl": "0", "ext_recache_rate": "2000", "ext_compact_under": "0", "ext_drop_under": "0",
+		"ssl_kernel_tls": "no",
+		"ext_low_ttl":    "0", "ext_recache_rate": "2000", "ext_compact_under": "0", "ext_drop_under": "0",
 		"ext_max_sleep": "1000000", "ext_max_frag": "0.80", "ext_drop_unread": "no",
 	}
 }

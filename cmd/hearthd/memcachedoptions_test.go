@@ -32,7 +32,7 @@ func TestOptions(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := defaults()
-			want.Listen = []string{":11211"}
+			want.Listen = tcp(":11211")
 			test.want(&want)
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v\nwant %+v", got, want)
@@ -86,8 +86,16 @@ func TestOptionRefusals(t *testing.T) {
 		{"ext_drop_unread=yes", "takes no value"},
 		{"hash_algorithm=md5", "must be one of jenkins, murmur3, xxh3"},
 		{"idle_timeout=-1", "-o idle_timeout=-1:"},
-		{"ssl_key=/x", "-o ssl_key=/x: TLS is not supported"},
-		{"ssl_key", "-o ssl_key: TLS is not supported"},
+		{"ssl_key", "-o ssl_key: needs a value"},
+		{"ssl_verify_mode=4", "-o ssl_verify_mode=4: must be 0 or none"},
+		{"ssl_keyformat=3", "-o ssl_keyformat=3: must be 1 or PEM"},
+		{"ssl_min_version=ssl3", "-o ssl_min_version=ssl3: must be 0 or tlsv1.0"},
+		{"ssl_wbuf_size=0", "-o ssl_wbuf_size=0:"},
+		{"ssl_ciphers=HIGH", `-o ssl_ciphers=HIGH: "HIGH" is not a cipher of this server`},
+		{"ssl_ciphers=AES128-SHA", `"AES128-SHA" is not a cipher`},
+		{"ssl_session_cache=1", "takes no value"},
+		{"auth_timeout=0", "-o auth_timeout=0:"},
+		{"sasl_pwdb=", "-o sasl_pwdb=: must not be empty"},
 		{"ext_path", "-o ext_path: needs a value"},
 		{"ext_path=", "needs a directory and a size"},
 		{"ext_path=/tmp/x", "needs a directory and a size"},

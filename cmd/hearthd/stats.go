@@ -120,6 +120,7 @@ func (h *admin) reset() {
 func (h *admin) general() []stat {
 	s := h.cache.Stats()
 	stats := append(h.process(), h.connections()...)
+	stats = append(stats, h.logins()...)
 	stats = append(stats, commands(&s)...)
 	stats = append(stats, counter("cmd_meta", h.stats.handler.MetaCommands()))
 	if s.Engine != "" {
@@ -169,6 +170,20 @@ func (h *admin) connections() []stat {
 		counter("auth_cmds", s.AuthCmds),
 		counter("auth_errors", s.AuthErrors),
 	}
+}
+
+func (h *admin) logins() []stat {
+	s := h.stats.server.Stats()
+	stats := []stat{counter("auth_cmds", s.AuthCmds), counter("auth_errors", s.AuthErrors)}
+	certs := h.secrets.certs
+	if certs == nil {
+		return stats
+	}
+	if certs.config.SessionCache {
+		stats = append(stats, counter("ssl_new_sessions", s.TLSSessions))
+	}
+	return append(stats, counter("ssl_handshake_errors", s.TLSErrors),
+		gauge("time_since_server_cert_refresh", time.Now().Unix()-certs.read.Load()))
 }
 
 func (h *admin) crawls() []stat {

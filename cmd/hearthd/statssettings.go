@@ -23,21 +23,36 @@ func (h *admin) settings() []stat {
 		gauge("num_threads", c.Threads), gauge("reqs_per_event", c.RequestsPerEvent),
 		gauge("cas_enabled", yesNo(!c.NoCAS)), gauge("tcp_backlog", c.Backlog),
 		gauge("binding_protocol", bindingProtocol(c.Protocol)),
-		gauge("auth_enabled_sasl", "no"), gauge("auth_enabled_ascii", "no"),
+		gauge("auth_enabled_sasl", yesNo(c.SASL)), gauge("auth_enabled_ascii", cmp.Or(c.AuthFile, "no")),
 		gauge("item_size_max", c.MaxItem), gauge("flush_enabled", yesNo(!c.NoFlushAll)),
 		gauge("idle_timeout", int(c.IdleTimeout.Seconds())), gauge("client_flags_size", 4),
 		gauge("detail_enabled", yesNo(h.prefixes.on.Load())), gauge("stat_key_prefix", c.PrefixDelimiter),
 		gauge("watcher_logbuf_size", c.WatchBuffer), gauge("dump_enabled", yesNo(!c.NoDump)),
 		gauge("ext_item_size", c.MinFlashItem), gauge("ext_item_age", orNever(c.FlashAge)),
-		gauge("ext_wbuf_size", c.WriteBuffer), gauge("ssl_enabled", "no"),
+		gauge("ext_wbuf_size", c.WriteBuffer),
 		gauge("memory_file", cmp.Or(c.MemoryFile, "(null)")),
 		gauge("hearth_ext_path", orNull(c.FlashDir)), gauge("hearth_ext_io", c.IOEngine),
 		gauge("hearth_backpressure_ms", c.Backpressure.Milliseconds()),
 	}
+	stats = append(stats, tlsSettings(&c.TLS)...)
 	for _, name := range slices.Sorted(maps.Keys(c.Reported)) {
 		stats = append(stats, gauge(name, c.Reported[name]))
 	}
 	return stats
+}
+
+func tlsSettings(t *TLSConfig) []stat {
+	format := 1
+	if t.KeyDER {
+		format = 2
+	}
+	return []stat{
+		gauge("ssl_enabled", yesNo(t.Enabled)), gauge("ssl_chain_cert", orNull(t.ChainCert)),
+		gauge("ssl_key", orNull(t.Key)), gauge("ssl_verify_mode", t.VerifyMode),
+		gauge("ssl_keyformat", format), gauge("ssl_ciphers", orNull(t.Ciphers)),
+		gauge("ssl_ca_cert", orNull(t.CACert)), gauge("ssl_wbuf_size", t.WriteBuffer),
+		gauge("ssl_session_cache", yesNo(t.SessionCache)), gauge("ssl_min_version", tlsVersions[t.MinVersion].name),
+	}
 }
 
 func bindingProtocol(p string) string {
