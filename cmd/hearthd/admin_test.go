@@ -1,9 +1,11 @@
 package main_test
 
 import (
+	"bufio"
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,9 +96,8 @@ func TestStatsConns(t *testing.T) {
 	if !strings.Contains(states, "conn_listening") {
 		t.Errorf("states are %s", states)
 	}
-	fmt.Fprint(u, "stats conns\r\n")
-	got, _ := readQuiet(u, 300*time.Millisecond)
-	if strings.Count(string(got), "addr unix:"+path+"\r\n") != 3 {
+	got := strings.Join(list(t, u, "stats conns", "END"), "")
+	if strings.Count(got, "addr unix:"+path+"\r\n") != 3 {
 		t.Errorf("over the Unix socket: %s", got)
 	}
 	unix.stop(t)
@@ -112,11 +113,11 @@ func TestPrefixStats(t *testing.T) {
 	wantAnswer(t, c, "set b/1 0 0 1\r\nx", "STORED")
 	wantAnswer(t, c, "set a/1 0 0 1\r\nx", "STORED")
 	s.demote(t)
-	fmt.Fprint(c, "get a/1 a/2\r\nmg a/1 v\r\nms a/3 1\r\nx\r\nmd a/3 q\r\ndelete a/9\r\nincr a/1 1\r\ntouch a/1 0\r\nget none\r\n")
-	readQuiet(c, 200*time.Millisecond)
-	fmt.Fprint(c, "stats detail dump\r\n")
-	got, _ := readQuiet(c, 200*time.Millisecond)
-	if want := "PREFIX a get 3 hit 2 set 2 del 2\r\nPREFIX b get 0 hit 0 set 1 del 0\r\nEND\r\n"; string(got) != want {
+	fmt.Fprint(c, "get a/1 a/2\r\nmg a/1 v\r\nms a/3 1\r\nx\r\nmd a/3 q\r\ndelete a/9\r\nincr a/1 1\r\ntouch a/1 0\r\nget none\r\nmn\r\n")
+	watcher := &watcher{c, bufio.NewReader(c), t}
+	watcher.until("^MN")
+	want := []string{"PREFIX a get 3 hit 2 set 2 del 2\r\n", "PREFIX b get 0 hit 0 set 1 del 0\r\n"}
+	if got := list(t, c, "stats detail dump", "END"); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	wantAnswer(t, c, "stats reset", "RESET")
@@ -137,9 +138,7 @@ func TestPrefixesAreBounded(t *testing.T) {
 		}
 		wantAnswer(t, c, b.String(), "END")
 	}
-	fmt.Fprint(c, "stats detail dump\r\n")
-	got, _ := readQuiet(c, 300*time.Millisecond)
-	if n := strings.Count(string(got), "PREFIX"); n != 10_000 {
+	if n := len(list(t, c, "stats detail dump", "END")); n != 10_000 {
 		t.Errorf("%d prefixes", n)
 	}
 }
