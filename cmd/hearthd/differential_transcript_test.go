@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -327,6 +328,7 @@ type player struct {
 	ended   map[string]bool // closed by the server
 	client  string
 	record  bool
+	inBytes bool // short requests are sent a byte at a time
 }
 
 func newPlayer(s *running) *player {
@@ -357,13 +359,25 @@ func (p *player) play(t testing.TB, st *step) error {
 	go func() {
 		defer close(sent)
 		c.SetWriteDeadline(time.Now().Add(patience))
-		c.Write(send)
+		for piece := range slices.Chunk(send, p.pieceOf(send)) {
+			if _, err := c.Write(piece); err != nil {
+				return
+			}
+		}
 	}()
 	defer func() { <-sent }()
 	if p.record {
 		return p.recordReply(c, st)
 	}
 	return p.checkReply(c, st)
+}
+
+// pieceOf is how many bytes of what is sent go into one write.
+func (p *player) pieceOf(send []byte) int {
+	if p.inBytes && len(send) < 5000 {
+		return 1
+	}
+	return max(len(send), 1)
 }
 
 // recordReply keeps what comes until the server falls silent.
@@ -560,6 +574,25 @@ func TestTranscriptsHearthd(t *testing.T) {
 			hearthdPath(t)
 			eachTranscript(t, func(t *testing.T, _ string, script *transcript) {
 				for _, err := range differences(t, newPlayer(set.start(t)), script) {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// TestTranscriptsInBytes sends what is sent a byte at a time: a reply must not
+// depend on how its request was split.
+func TestTranscriptsInBytes(t *testing.T) {
+	t.Parallel()
+	for _, set := range settings[:2] {
+		t.Run(set.name, func(t *testing.T) {
+			t.Parallel()
+			hearthdPath(t)
+			eachTranscript(t, func(t *testing.T, _ string, script *transcript) {
+				p := newPlayer(set.start(t))
+				p.inBytes = true
+				for _, err := range differences(t, p, script) {
 					t.Error(err)
 				}
 			})
