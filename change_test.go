@@ -443,7 +443,7 @@ func TestChanges(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, s.opts, s.room)
-			rounds, steps := 6, 6000
+			rounds, steps := 4, 5000
 			if testing.Short() {
 				rounds, steps = 3, 2000
 			}

@@ -18,8 +18,8 @@ func TestScan(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, s.opts, s.room)
-			for range 3 {
-				for range 4000 {
+			for range 2 {
+				for range 3000 {
 					w.step()
 				}
 				w.scan(true)
