@@ -3,6 +3,7 @@ package main_test
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"path/filepath"
 	"slices"
@@ -164,5 +165,48 @@ func TestShutdownCommand(t *testing.T) {
 	}
 	if !s.ends(patience) || s.status() != 0 {
 		t.Errorf("the server ended with %d", s.status())
+	}
+}
+
+// binaryStat asks for a group of statistics in the binary protocol, and returns
+// what comes up to the end of the list, or the status of a refusal.
+func binaryStat(t *testing.T, c net.Conn, group string) (all map[string]string, status uint16) {
+	t.Helper()
+	c.SetDeadline(time.Now().Add(patience))
+	io.WriteString(c, packet(opStat, "", group, ""))
+	for all = map[string]string{}; ; {
+		r, err := readPacket(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.status != 0 || r.key == "" {
+			return all, r.status
+		}
+		all[r.key] = r.value
+	}
+}
+
+func TestBinaryStatGroups(t *testing.T) {
+	t.Parallel()
+	s := startHearthd(t)
+	wantAnswer(t, s.dial(t), "set a:b 0 0 1\r\nx", "STORED")
+	c := s.dial(t)
+	for _, row := range []struct {
+		group, name, want string
+		status            uint16
+	}{
+		{"", "cmd_set", "1", 0}, {"settings", "detail_enabled", "no", 0}, {"items", "items:2:number", "1", 0},
+		{"slabs", "active_slabs", "1", 0}, {"sizes", "sizes_status", "disabled", 0},
+		{"detail on", "", "", 0}, {"settings", "detail_enabled", "yes", 0},
+		{"detail dump", "detailed", "END\r\n", 0}, {"detail off", "", "", 0}, {"reset", "", "", 0}, {"", "cmd_set", "0", 0},
+		{"detail x", "", "", 1}, {"cachedump 2 0", "", "", 1}, {"bogus", "", "", 1},
+	} {
+		all, status := binaryStat(t, c, row.group)
+		if status != row.status || all[row.name] != row.want || row.name == "" && len(all) > 0 {
+			t.Errorf("stat %q: status %d, %v", row.group, status, all)
+		}
+	}
+	if all, _ := binaryStat(t, c, "conns"); len(all) < 7 {
+		t.Errorf("conns: %v", all)
 	}
 }
