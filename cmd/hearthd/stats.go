@@ -167,8 +167,6 @@ func (h *admin) connections() []stat {
 		gauge("threads", h.config.Threads),
 		counter("conn_yields", s.ConnYields),
 		counter("idle_kicks", s.IdleKicks),
-		counter("auth_cmds", s.AuthCmds),
-		counter("auth_errors", s.AuthErrors),
 	}
 }
 

@@ -1,6 +1,9 @@
 package main_test
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestMemlimit changes the memory of a running server, which says so from then on,
 // and refuses what is too little.
@@ -18,6 +21,24 @@ func TestMemlimit(t *testing.T) {
 		}
 		if a, b := s.stats(t, "")["limit_maxbytes"], s.stats(t, "settings")["maxbytes"]; a != c.memory || b != c.memory {
 			t.Errorf("after %s limit_maxbytes is %s and maxbytes %s, want %s", c.command, a, b, c.memory)
+		}
+	}
+}
+
+// TestNoStatTwice: no statistic and no setting is told twice.
+func TestNoStatTwice(t *testing.T) {
+	t.Parallel()
+	s := settings[1].start(t)
+	c := s.dial(t)
+	wantAnswer(t, c, "set a 0 0 1\r\nx", "STORED")
+	for _, group := range []string{"", " settings", " items", " slabs", " conns", " extstore"} {
+		seen := map[string]bool{}
+		for _, line := range list(t, c, "stats"+group, "END") {
+			name := strings.Fields(line)[1]
+			if seen[name] {
+				t.Errorf("stats%s: %s twice", group, name)
+			}
+			seen[name] = true
 		}
 	}
 }
