@@ -209,6 +209,30 @@ func TestServerTakesNothing(t *testing.T) {
 	close(released)
 }
 
+// TestStuckDial: a connection that is being dialed for ever holds up nobody if
+// there is another, and is given up.
+func TestStuckDial(t *testing.T) {
+	noLeaks(t)
+	f := newFake(t, func(nc net.Conn, number int) {
+		if number > 0 {
+			io.Copy(io.Discard, nc)
+			return
+		}
+		nc.Read(make([]byte, 100))
+		io.WriteString(nc, "STORED\r\n")
+		honest(nc, number)
+	})
+	c := newClient(t, f.addr(), client.Options{Connections: 2, Timeout: 300 * time.Millisecond, Username: "user"})
+	wantValue(t, c, "key", "key=key=")
+	parallel(t, 320, func(i int) error {
+		_, err := c.Get(within(t), "key")
+		return err
+	})
+	eventually(t, "two connections", func() bool { return f.accepted.Load() == 2 })
+	eventually(t, "one given up", func() bool { return f.open.Load() == 1 })
+	wantValue(t, c, "key", "key=key=")
+}
+
 // TestIdle: an idle connection is closed, and that costs no request.
 func TestIdle(t *testing.T) {
 	noLeaks(t)
@@ -218,9 +242,15 @@ func TestIdle(t *testing.T) {
 		wantValue(t, c, "key", "key=key=")
 		eventually(t, "closed", func() bool { return f.open.Load() == 0 })
 	}
-	for begun := time.Now(); time.Since(begun) < 100*time.Millisecond; {
-		wantValue(t, c, "key", "key=key=")
-	}
+	slow := newFake(t, func(nc net.Conn, number int) {
+		nc.Read(make([]byte, 100))
+		time.Sleep(100 * time.Millisecond)
+		io.WriteString(nc, "END\r\n")
+		io.Copy(io.Discard, nc)
+	})
+	c = newClient(t, slow.addr(), client.Options{IdleTimeout: 20 * time.Millisecond})
+	_, err := c.Get(within(t), "key")
+	want(t, "of a slow server", err, client.ErrMiss)
 }
 
 // TestServerCloses: a connection that the server closes while nothing is under
@@ -257,6 +287,10 @@ func TestClose(t *testing.T) {
 	}
 	eventually(t, "under way", func() bool { return received.Load() == 8 })
 	c.Close()
+	stacks := make([]byte, 1<<20)
+	if s := stacks[:runtime.Stack(stacks, true)]; bytes.Contains(s, []byte("client.(*conn)")) {
+		t.Errorf("a goroutine is left:\n%s", s)
+	}
 	all.Wait()
 	_, err := c.Get(within(t), "key")
 	want(t, "get after close", err, client.ErrClosed)
@@ -269,7 +303,7 @@ func TestClose(t *testing.T) {
 func TestNoServer(t *testing.T) {
 	noLeaks(t)
 	addr := freeAddr(t)
-	c := newClient(t, addr, client.Options{})
+	c := newClient(t, addr, client.Options{Connections: 1, Pipeline: 2})
 	for range 10 {
 		_, err := c.Get(within(t), "key")
 		want(t, "get", err, syscall.ECONNREFUSED)
@@ -332,8 +366,40 @@ func TestWrongReplies(t *testing.T) {
 	want(t, "endless statistics", err, client.ErrMalformed)
 }
 
-// TestUnasked: a reply that nobody asked for ends the connection; so does one
-// that comes before its request.
+// TestGarbageBehind: who has his answer does not get a connection for his next
+// request on which more came than that.
+func TestGarbageBehind(t *testing.T) {
+	noLeaks(t)
+	f := newFake(t, func(nc net.Conn, number int) {
+		nc.Read(make([]byte, 100))
+		io.WriteString(nc, "VALUE key 0 4 1\r\nkey=\r\nEND\r\nVALUE")
+		io.Copy(io.Discard, nc)
+	})
+	c := newClient(t, f.addr(), client.Options{Connections: 1})
+	for range 100 {
+		wantValue(t, c, "key", "key=")
+	}
+	if n := f.accepted.Load(); n != 100 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+// TestUnaskedWhileIdle: nor when it came while nothing was under way.
+func TestUnaskedWhileIdle(t *testing.T) {
+	noLeaks(t)
+	f := newFake(t, func(nc net.Conn, number int) {
+		time.AfterFunc(10*time.Millisecond, func() { io.WriteString(nc, "STORED\r\n") })
+		honest(nc, number)
+	})
+	c := newClient(t, f.addr(), client.Options{Connections: 1})
+	_, err := c.Get(within(t), "key")
+	eventually(t, "closed", func() bool { return f.open.Load() == 0 })
+	if err == nil { // as it is, unless that took 10 ms
+		wantValue(t, c, "key", "key=key=")
+	}
+}
+
+// TestUnasked: a reply that comes before its request is the answer to none.
 func TestUnasked(t *testing.T) {
 	noLeaks(t)
 	f := newFake(t, func(nc net.Conn, number int) {

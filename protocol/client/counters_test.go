@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"expvar"
+	"fmt"
 	"testing"
 	"time"
 
@@ -52,11 +53,12 @@ func TestCounts(t *testing.T) {
 func TestPublish(t *testing.T) {
 	f := newFake(t, honest)
 	c := newClient(t, f.addr(), client.Options{})
-	want(t, "publish", c.Publish("hearth-test"), nil)
-	want(t, "publish again", c.Publish("hearth-test"), client.ErrOptions)
+	name := fmt.Sprint("hearth-test-", time.Now().UnixNano()) // for -count
+	want(t, "publish", c.Publish(name), nil)
+	want(t, "publish again", c.Publish(name), client.ErrOptions)
 	wantValue(t, c, "key", "key=key=")
 	var counts map[string]client.OpCounts
-	if err := json.Unmarshal([]byte(expvar.Get("hearth-test").String()), &counts); err != nil || counts["get"].Requests != 1 {
+	if err := json.Unmarshal([]byte(expvar.Get(name).String()), &counts); err != nil || counts["get"].Requests != 1 {
 		t.Errorf("%v, %v", counts, err)
 	}
 }

@@ -135,9 +135,8 @@ func TestLogin(t *testing.T) {
 			c = newClient(t, login(refused[proto]).addr(), opts)
 			_, err := c.Get(within(t), "key")
 			want(t, "refused", err, client.ErrAuth)
-			c = newClient(t, login(taken[proto]+taken[proto]).addr(), opts)
-			_, err = c.Get(within(t), "key")
-			want(t, "taken twice", err, client.ErrMalformed)
+			c = newClient(t, login(taken[proto]+"DELETED\r\n").addr(), opts)
+			want(t, "with an answer behind", c.Delete(within(t), "missing"), client.ErrMalformed)
 		})
 	}
 }
