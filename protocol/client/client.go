@@ -19,6 +19,7 @@ type Client struct {
 
 	mu      sync.Mutex
 	conns   []*conn // that take requests; those being dialed, too
+	refused int64   // when a connection last failed before it was of any use
 	closed  bool
 	running sync.WaitGroup // of the connections' goroutines
 }
@@ -32,10 +33,11 @@ func New(addr string, opts Options) (*Client, error) {
 		return nil, err
 	}
 	return &Client{
-		addr:  addr,
-		opts:  opts,
-		codec: codecs[opts.Protocol],
-		slots: make(chan struct{}, opts.Connections*opts.Pipeline),
+		addr:    addr,
+		opts:    opts,
+		codec:   codecs[opts.Protocol],
+		slots:   make(chan struct{}, opts.Connections*opts.Pipeline),
+		refused: -refusedPause,
 	}, nil
 }
 
@@ -97,7 +99,7 @@ func (c *Client) exchange(ctx context.Context, k *call) (answer, error) {
 func (c *Client) send(k *call) error {
 	k.begun = sinceEpoch(time.Now())
 	for {
-		conn, err := c.pick()
+		conn, err := c.pick(k.begun)
 		if err != nil {
 			return err
 		}
@@ -108,11 +110,15 @@ func (c *Client) send(k *call) error {
 	}
 }
 
+// refusedPause is how long, after a connection that was of no use, another is
+// opened only where the others have no room: a server may have as many as it takes.
+const refusedPause = int64(time.Second)
+
 // pick returns the connection for the next request, which counts as under way
 // there: the one with the fewest, one that is ready if possible. If all have
 // some and there may be more connections, another is opened, but not waited for
 // unless it must be. A slot is held, so if there may be no more, one has room.
-func (c *Client) pick() (*conn, error) {
+func (c *Client) pick(now int64) (*conn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -124,11 +130,11 @@ func (c *Client) pick() (*conn, error) {
 			best = conn
 		}
 	}
-	if (best == nil || best.underWay.Load() > 0) && len(c.conns) < c.opts.Connections {
-		fresh := c.open()
-		if best == nil {
-			best = fresh
-		}
+	switch {
+	case best == nil:
+		best = c.open()
+	case best.underWay.Load() > 0 && len(c.conns) < c.opts.Connections && now > c.refused+refusedPause:
+		c.open()
 	}
 	best.underWay.Add(1)
 	return best, nil
@@ -160,6 +166,13 @@ func (c *Client) removeLocked(conn *conn) {
 			return
 		}
 	}
+}
+
+// useless notes that a connection failed before it was of any use.
+func (c *Client) useless() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refused = sinceEpoch(time.Now())
 }
 
 // retire has conn get no more requests if none is under way there, and tells

@@ -41,6 +41,7 @@ type conn struct {
 	waiting []*call // taken from sent; those before next are nil
 	next    int
 	settled []*call // no longer in waiting, and not told yet
+	useful  bool    // something was answered in earnest
 	in      input
 }
 
@@ -89,6 +90,9 @@ func (c *conn) run() {
 	defer c.client.running.Done()
 	c.watch()
 	c.fail(c.serve())
+	if !c.useful && c.err != errRetired {
+		c.client.useless()
+	}
 	c.take(nil) // the callers of what was not written wait, too
 	for k := c.awaited(); k != nil; k = c.awaited() {
 		k.err = &ConnError{c.client.addr, c.err}
@@ -205,6 +209,7 @@ func (c *conn) understand() error {
 		k.received += n
 		if done {
 			c.settled = append(c.settled, k)
+			c.useful = c.useful || ordinary(k.err)
 			c.advance()
 		}
 		if err != nil {

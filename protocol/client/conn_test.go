@@ -233,6 +233,34 @@ func TestStuckDial(t *testing.T) {
 	wantValue(t, c, "key", "key=key=")
 }
 
+// TestNoMoreConnections: a server that takes no more connections is not beset,
+// and those that there are go on.
+func TestNoMoreConnections(t *testing.T) {
+	noLeaks(t)
+	f := newFake(t, func(nc net.Conn, number int) {
+		if number > 0 {
+			io.WriteString(nc, "ERROR Too many open connections\r\n")
+			return
+		}
+		honest(nc, number)
+	})
+	c := newClient(t, f.addr(), client.Options{Connections: 4, Pipeline: 100})
+	wantValue(t, c, "key", "key=key=")
+	var failed atomic.Int64
+	begun := time.Now()
+	parallel(t, 20_000, func(i int) error {
+		if _, err := c.Get(within(t), "key"); err != nil {
+			failed.Add(1)
+		}
+		return nil
+	})
+	seconds := int64(time.Since(begun)/time.Second) + 1
+	if n := f.accepted.Load(); n < 2 || n > 1+3*seconds {
+		t.Errorf("%d connections in %d seconds", n, seconds)
+	}
+	t.Logf("%d connections, %d failed", f.accepted.Load(), failed.Load())
+}
+
 // TestIdle: an idle connection is closed, and that costs no request.
 func TestIdle(t *testing.T) {
 	noLeaks(t)

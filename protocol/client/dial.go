@@ -45,7 +45,7 @@ func (c *conn) adopt(nc net.Conn) bool {
 }
 
 func handshake(ctx context.Context, raw net.Conn, config *tls.Config, addr string) (net.Conn, error) {
-	if config.ServerName == "" && !config.InsecureSkipVerify {
+	if config.ServerName == "" {
 		config = config.Clone()
 		config.ServerName, _, _ = net.SplitHostPort(addr)
 	}
