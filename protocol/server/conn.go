@@ -247,13 +247,7 @@ func (c *Conn) parse() bool {
 	c.length = n
 	switch status {
 	case protocol.Complete:
-		c.phase = held
-		if c.req.Op.Retrieval() && !c.locked {
-			c.phase = single
-			if c.req.Multi() {
-				c.phase = keys
-			}
-		}
+		c.begin()
 	case protocol.Partial:
 		c.phase = piece
 	case protocol.Invalid:
@@ -266,6 +260,21 @@ func (c *Conn) parse() bool {
 	}
 	return c.phase != parsing
 }
+
+// begin has the request that is there executed.
+func (c *Conn) begin() {
+	switch {
+	case !c.req.Op.Retrieval() || c.locked:
+		c.phase = held
+	case c.req.Multi():
+		c.phase = keys
+	default:
+		c.phase = single
+	}
+}
+
+// changes tells whether the request is a retrieval that may change what it finds.
+func (c *Conn) changes() bool { return c.req.Op.Touches() || c.req.Vivify || c.req.Recache }
 
 // execute takes the current request as far as it can go and tells whether it
 // is done with.
@@ -305,7 +314,7 @@ func (c *Conn) get() {
 	c.put(dst)
 	if p != nil {
 		c.push(p, false)
-		c.alone = c.req.Op.Touches() || c.req.Vivify || c.req.Recache
+		c.alone = c.changes()
 	}
 }
 

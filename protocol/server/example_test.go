@@ -81,3 +81,18 @@ func Example() {
 	// Hearth
 	// END
 }
+
+// The same store answers in process, without a socket.
+func ExampleLocal() {
+	l := server.NewLocal(&store{items: map[string]item{}}, server.Options{})
+	defer l.Close()
+	ctx := context.Background()
+	l.Do(ctx, &protocol.Request{Op: protocol.OpSet, Key: []byte("who"), Value: []byte("Hearth")})
+	reply, err := l.Do(ctx, &protocol.Request{Op: protocol.OpGet, Key: []byte("who")})
+	fmt.Printf("%q %v\n", reply, err)
+	reply, err = l.Execute(ctx, []byte("get nobody\r\ndelete who\r\n"))
+	fmt.Printf("%q %v\n", reply, err)
+	// Output:
+	// "VALUE who 0 6\r\nHearth\r\nEND\r\n" <nil>
+	// "END\r\nDELETED\r\n" <nil>
+}
