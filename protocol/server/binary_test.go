@@ -301,11 +301,15 @@ func TestLargeBinaryValue(t *testing.T) {
 	b, _ := newBinaryBench(t)
 	const n = 1000000
 	packet := string(requestPacket(opSetQ, 1, "flagsexp", "h", strings.Repeat("v", n)))
-	b.send(packet[:300000])
+	b.send(packet[:30])
+	if cap(b.in) > eagerSize {
+		t.Errorf("a buffer of %d for what is only announced", cap(b.in))
+	}
+	b.send(packet[30:900000])
 	if cap(b.in) != len(packet) {
 		t.Errorf("a buffer of %d, %d are needed", cap(b.in), len(packet))
 	}
-	b.send(packet[300000:])
+	b.send(packet[900000:])
 	b.want("")
 	packet = string(requestPacket(opSetQ, 1, "flagsexp", "h", strings.Repeat("v", 2*n)))
 	for at := 0; at < len(packet); at += 100000 {

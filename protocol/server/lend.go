@@ -36,9 +36,17 @@ func (c *Conn) makeRoom() bool {
 		if c.need() == 0 { // a long line
 			need = min(2*cap(c.in), text.MaxLine+bufferSize)
 		}
-		c.move(need)
+		c.grow(need, unparsed)
 	}
 	return true
+}
+
+// grow gets a buffer for need bytes, of which so many are there. To announce a
+// large value is cheap: the buffer becomes as large only as bytes arrive.
+func (c *Conn) grow(need, there int) {
+	if there == cap(c.in) || cap(c.in) < eagerSize {
+		c.move(min(need, max(2*there, eagerSize)))
+	}
 }
 
 // move puts what is unparsed into another buffer.

@@ -5,6 +5,8 @@ import "sync/atomic"
 const (
 	// bufferSize is what a connection with bytes in hand is lent.
 	bufferSize = 16 << 10
+	// eagerSize is the largest buffer for bytes that are only announced.
+	eagerSize = 64 << 10
 	// keepSize is the largest buffer kept for reuse, in bytes.
 	keepSize = 2 << 20
 	// keepTotal bounds the buffers over bufferSize that are kept, in bytes.

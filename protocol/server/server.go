@@ -1,5 +1,7 @@
-// Package server runs connections that speak memcached's protocol and hands
-// their requests to a Handler.
+// Package server runs connections that speak memcached's protocols, text, meta and
+// binary, and hands their requests to a Handler. See the programs in examples for
+// how little that needs to be. Clients may have to speak TLS (ListenTLS) or to log
+// in (Authenticator). A Local has a Handler answer without a connection.
 //
 // A Server has a few event loops, each a goroutine with an epoll descriptor and
 // the connections given to it. A connection lives on one loop from accept to
