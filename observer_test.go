@@ -54,9 +54,10 @@ func TestObserver(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			s := c.Stats()
+			s := c.Stats() // flash goes on, so its counts are looked at before and after
 			h.mu.Lock()
 			defer h.mu.Unlock()
+			evicted := c.Stats().FlashEvicted
 			if o.FlashSize == 0 {
 				if left := n - int(s.Mem.IndexItems); len(h.gone) < left || h.moved > 0 {
 					t.Errorf("%d items are gone, %d were told of, and of %d that moved", left, len(h.gone), h.moved)
@@ -69,7 +70,7 @@ func TestObserver(t *testing.T) {
 			if h.moved < int(s.Demoted) || len(h.gone) > 0 {
 				t.Errorf("%d items moved, %d were told of, and of %d gone", s.Demoted, h.moved, len(h.gone))
 			}
-			if h.pages == 0 || h.reclaimed > s.FlashEvicted || h.reclaimed < s.FlashEvicted/2 {
+			if h.pages == 0 || h.reclaimed > evicted || h.reclaimed < s.FlashEvicted/2 {
 				t.Errorf("%d items in %d pages, the statistics say %d", h.reclaimed, h.pages, s.FlashEvicted)
 			}
 		})
