@@ -55,11 +55,14 @@ func (c *Conn) User() string { return c.user }
 // lock has the client log in before anything else, or ends that. While it is
 // locked out the server holds little of what it sends and asks.
 func (c *Conn) lock(locked bool) {
+	if !c.locked { // or its time would begin anew with each login
+		c.lockedAt = c.lastTick.Load()
+	}
 	c.locked, c.parser.Login = locked, locked
 	c.highWater, c.packets.MaxValue = c.limits.highWater, c.limits.parser.MaxValue
 	if locked {
 		c.highWater, c.packets.MaxValue = lockedHighWater, 0
-		c.lockedAt, c.user = c.lastTick.Load(), ""
+		c.user = ""
 	}
 }
 

@@ -66,3 +66,20 @@ func TestThrottleIsBounded(t *testing.T) {
 		t.Errorf("%d addresses are remembered", len(th.failed))
 	}
 }
+
+// TestLockKeepsTime: logins that fail give no time for more, losing one's login
+// does.
+func TestLockKeepsTime(t *testing.T) {
+	c := newBench(t).Conn
+	c.limits.gate = &gate{}
+	c.lock(true)
+	c.lockedAt = 5
+	c.lastTick.Store(9)
+	if c.lock(true); c.lockedAt != 5 {
+		t.Errorf("locked out again at %d", c.lockedAt)
+	}
+	c.lock(false)
+	if c.lock(true); c.lockedAt != 9 {
+		t.Errorf("locked out anew at %d", c.lockedAt)
+	}
+}

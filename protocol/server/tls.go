@@ -59,6 +59,7 @@ func (s *Server) admitTLS(e endpoint, config *tls.Config) {
 func (s *Server) handshake(e endpoint, config *tls.Config) *bridge {
 	raw, err := connOf(e.fd)
 	if err != nil {
+		s.acceptErrors.Add(1)
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(s.accepts, s.opt.AuthTimeout)
