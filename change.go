@@ -81,10 +81,14 @@ type Change struct {
 }
 
 // Meta is of the item as it is after the change, with Age 0, and Before that of the
-// item before; zero if it was not changed, or is no more.
+// item before, 0 if there was none or its time had passed; zero if it was not
+// changed, or is no more.
 func (ch *Change) Meta() Meta {
 	m := metaOf(&ch.w.NewItem, 0)
-	m.Before = ch.w.OldItem.Exptime
+	m.Before = 0
+	if e := ch.w.OldItem.Exptime; e > ch.c.now.Load() {
+		m.Before = e
+	}
 	return m
 }
 
