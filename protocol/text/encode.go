@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/hearthcache/hearth/protocol"
+	"github.com/hearthcache/hearth/protocol/meta"
 )
 
 // names are the commands as they are written. Ops without one are not of the
@@ -20,11 +21,15 @@ var names = [protocol.Ops]string{
 }
 
 // AppendRequest appends r as a client sends it, with Noreply where r says so. A
-// retrieval asks for Key, if there is one, and the keys in Args. It allocates
-// only to grow dst, and checks nothing: a key with a space or a line end in it
-// makes other commands of the line. An Op that text does not have is the
+// retrieval asks for Key, if there is one, and the keys in Args. A Request of the
+// meta protocol, as a Parser gives them, is left to meta.AppendRequest. It
+// allocates only to grow dst, and checks nothing: a key with a space or a line end
+// in it makes other commands of the line. An Op that text does not have is the
 // caller's mistake, and panics.
 func AppendRequest(dst []byte, r *protocol.Request) []byte {
+	if r.Proto == protocol.Meta {
+		return meta.AppendRequest(dst, r)
+	}
 	name := names[r.Op]
 	if name == "" {
 		panic("text: no such command: " + strconv.Itoa(int(r.Op)))
