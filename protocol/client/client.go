@@ -19,7 +19,7 @@ type Client struct {
 
 	mu      sync.Mutex
 	conns   []*conn // that take requests; those being dialed, too
-	refused int64   // when a connection last failed before it was of any use
+	refused int64   // when a connection last failed that had been of no use
 	closed  bool
 	running sync.WaitGroup // of the connections' goroutines
 }
@@ -160,19 +160,15 @@ func (c *Client) remove(conn *conn) {
 func (c *Client) removeLocked(conn *conn) {
 	for i, other := range c.conns {
 		if other == conn {
+			if !conn.useful.Load() {
+				c.refused = sinceEpoch(time.Now())
+			}
 			last := len(c.conns) - 1
 			c.conns[i], c.conns[last] = c.conns[last], nil
 			c.conns = c.conns[:last]
 			return
 		}
 	}
-}
-
-// useless notes that a connection failed before it was of any use.
-func (c *Client) useless() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.refused = sinceEpoch(time.Now())
 }
 
 // retire has conn get no more requests if none is under way there, and tells
@@ -183,6 +179,7 @@ func (c *Client) retire(conn *conn) bool {
 	if conn.underWay.Load() > 0 {
 		return false
 	}
+	conn.useful.Store(true) // or could have been
 	c.removeLocked(conn)
 	return true
 }

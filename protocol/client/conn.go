@@ -20,6 +20,7 @@ type conn struct {
 	client   *Client
 	underWay atomic.Int32 // calls it was given and has not answered; grows only with client.mu held
 	ready    atomic.Bool
+	useful   atomic.Bool   // something was answered in earnest
 	head     atomic.Int64  // since when the first of waiting has been under way; 0 if there is none
 	wake     chan struct{} // to write
 	life     context.Context
@@ -41,7 +42,6 @@ type conn struct {
 	waiting []*call // taken from sent; those before next are nil
 	next    int
 	settled []*call // no longer in waiting, and not told yet
-	useful  bool    // something was answered in earnest
 	in      input
 }
 
@@ -90,9 +90,6 @@ func (c *conn) run() {
 	defer c.client.running.Done()
 	c.watch()
 	c.fail(c.serve())
-	if !c.useful && c.err != errRetired {
-		c.client.useless()
-	}
 	c.take(nil) // the callers of what was not written wait, too
 	for k := c.awaited(); k != nil; k = c.awaited() {
 		k.err = &ConnError{c.client.addr, c.err}
@@ -209,7 +206,9 @@ func (c *conn) understand() error {
 		k.received += n
 		if done {
 			c.settled = append(c.settled, k)
-			c.useful = c.useful || ordinary(k.err)
+			if ordinary(k.err) {
+				c.useful.Store(true)
+			}
 			c.advance()
 		}
 		if err != nil {

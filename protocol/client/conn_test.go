@@ -19,14 +19,34 @@ import (
 	"github.com/hearthcache/hearth/protocol/client"
 )
 
-// gate lets a fake's replies out when it is opened.
+// gate keeps a fake's replies back until it is opened.
 type gate struct {
+	mu     sync.Mutex
 	out    io.Writer
-	opened chan struct{}
+	open   bool
+	behind []byte
+}
+
+// newGate returns a gate that is open once opened is closed.
+func newGate(out io.Writer, opened chan struct{}) *gate {
+	g := &gate{out: out}
+	go func() {
+		<-opened
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.open = true
+		g.out.Write(g.behind)
+	}()
+	return g
 }
 
 func (g *gate) Write(b []byte) (int, error) {
-	<-g.opened
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.open {
+		g.behind = append(g.behind, b...)
+		return len(b), nil
+	}
 	return g.out.Write(b)
 }
 
@@ -37,7 +57,9 @@ func TestGivenUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			noLeaks(t)
 			opened := make(chan struct{})
-			f := newFake(t, func(nc net.Conn, number int) { answerAll(nc, &gate{nc, opened}) })
+			open := sync.OnceFunc(func() { close(opened) })
+			t.Cleanup(open)
+			f := newFake(t, func(nc net.Conn, number int) { answerAll(nc, newGate(nc, opened)) })
 			c := newClient(t, f.addr(), client.Options{Protocol: proto, Connections: 1})
 			for i := range 20 {
 				hurried, cancel := context.WithTimeout(context.Background(), time.Millisecond)
@@ -49,7 +71,7 @@ func TestGivenUp(t *testing.T) {
 				_, err = c.Incr(hurried, "counter", uint64(i))
 				want(t, "incr", err, context.DeadlineExceeded)
 			}
-			close(opened)
+			open()
 			wantValue(t, c, "key", string(valueOf([]byte("key"))))
 			if got, err := c.Incr(within(t), "counter", 4711); got != 4711 || err != nil {
 				t.Errorf("%d, %v", got, err)
@@ -98,9 +120,11 @@ func TestBounds(t *testing.T) {
 	for _, opts := range []client.Options{{Connections: 1, Pipeline: 1}, {Connections: 3, Pipeline: 1}, {Connections: 2, Pipeline: 5}} {
 		noLeaks(t)
 		opened := make(chan struct{})
+		open := sync.OnceFunc(func() { close(opened) })
+		t.Cleanup(open)
 		var received atomic.Int64
 		f := newFake(t, func(nc net.Conn, number int) {
-			answerAll(io.TeeReader(nc, counter{&received}), &gate{nc, opened})
+			answerAll(io.TeeReader(nc, counter{&received}), newGate(nc, opened))
 		})
 		c := newClient(t, f.addr(), opts)
 		const requests = 40
@@ -123,7 +147,7 @@ func TestBounds(t *testing.T) {
 		_, err := c.Get(hurried, "no-room")
 		want(t, "get without room", err, context.DeadlineExceeded)
 		cancel()
-		close(opened)
+		open()
 		all.Wait()
 		if n := received.Load(); n != requests {
 			t.Errorf("%+v: %d requests of %d", opts, n, requests)

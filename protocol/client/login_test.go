@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -141,22 +142,62 @@ func TestLogin(t *testing.T) {
 	}
 }
 
-// TestLoginAtServers logs in where a server has users.
+// TestLoginAtServers logs in where servers have users, in the clear and over TLS.
 func TestLoginAtServers(t *testing.T) {
-	users := filepath.Join(t.TempDir(), "users")
-	if err := os.WriteFile(users, []byte("user:pass\n"), 0o600); err != nil {
+	dir := t.TempDir()
+	users, chain := filepath.Join(dir, "users"), filepath.Join(dir, "chain")
+	cert, pool := certificate(t)
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
 		t.Fatal(err)
 	}
-	addr := start(t, memcached(t), "-Y", users)
-	for _, proto := range []protocol.Protocol{protocol.Text, protocol.Meta} {
-		c := newClient(t, addr, client.Options{Protocol: proto, Username: "user", Password: "pass"})
-		want(t, "set", c.Set(within(t), client.Item{Key: "key", Value: []byte("value")}), nil)
-		wantValue(t, c, "key", "value")
-		c = newClient(t, addr, client.Options{Protocol: proto, Username: "user", Password: "wrong"})
+	both := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
+	if err := errors.Join(os.WriteFile(users, []byte("user:pass\n"), 0o600), os.WriteFile(chain, both, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	secure := []string{"-Z", "-o", "ssl_chain_cert=" + chain}
+	sasl := []string{"-S", "-o", "sasl_pwdb=" + users}
+	for _, row := range []struct {
+		name   string
+		binary func(testing.TB) string
+		args   []string
+		protos []protocol.Protocol
+		tls    bool
+	}{
+		{"memcached", memcached, []string{"-Y", users}, []protocol.Protocol{protocol.Text, protocol.Meta}, false},
+		{"hearthd", hearthd, []string{"-Y", users}, []protocol.Protocol{protocol.Text, protocol.Meta}, false},
+		{"hearthd TLS", hearthd, append(secure, "-Y", users), []protocol.Protocol{protocol.Text, protocol.Meta}, true},
+		{"hearthd SASL", hearthd, sasl, []protocol.Protocol{protocol.Binary}, false},
+		{"hearthd SASL TLS", hearthd, append(secure, sasl...), []protocol.Protocol{protocol.Binary}, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			noLeaks(t)
+			addr := start(t, row.binary(t), row.args...)
+			for _, proto := range row.protos {
+				opts := client.Options{Protocol: proto, Username: "user", Password: "pass"}
+				if row.tls {
+					opts.TLS = &tls.Config{RootCAs: pool}
+				}
+				checkLogin(t, addr, opts)
+			}
+		})
+	}
+}
+
+func checkLogin(t *testing.T, addr string, opts client.Options) {
+	c := newClient(t, addr, opts)
+	want(t, "set", c.Set(within(t), client.Item{Key: "key", Value: []byte("value")}), nil)
+	parallel(t, 100, func(i int) error {
 		_, err := c.Get(within(t), "key")
-		want(t, "wrong password", err, client.ErrAuth)
-		c = newClient(t, addr, client.Options{Protocol: proto})
-		_, err = c.Get(within(t), "key")
-		want(t, "no password", err, client.ErrRefused)
+		return err
+	})
+	opts.Password = "wrong"
+	_, err := newClient(t, addr, opts).Get(within(t), "key")
+	want(t, "wrong password", err, client.ErrAuth)
+	opts.Username, opts.Password = "", ""
+	_, err = newClient(t, addr, opts).Get(within(t), "key")
+	if !errors.Is(err, client.ErrRefused) && !errors.Is(err, client.ErrAuth) {
+		t.Errorf("no password: %v", err)
 	}
 }
