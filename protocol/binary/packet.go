@@ -86,7 +86,7 @@ func (d *PacketParser) Next(in []byte, p *Packet) (int, protocol.Status) {
 	if d.Need = protocol.BinaryHeader; len(in) < d.Need {
 		return 0, protocol.Incomplete
 	}
-	key, extras, body := int(be.Uint16(in[2:])), int(in[4]), int(be.Uint32(in[8:]))
+	key, extras, body := sizes(in)
 	if key+extras > body || body > d.MaxBody {
 		return 0, protocol.Close
 	}
@@ -100,4 +100,10 @@ func (d *PacketParser) Next(in []byte, p *Packet) (int, protocol.Status) {
 		Extras: rest[:extras:extras], Key: rest[extras : extras+key : extras+key], Value: rest[extras+key:],
 	}
 	return d.Need, protocol.Complete
+}
+
+// sizes are those of a packet's parts, as its header says: body is all behind the
+// header, key and extras included.
+func sizes(header []byte) (key, extras, body int) {
+	return int(be.Uint16(header[2:])), int(header[4]), int(be.Uint32(header[8:]))
 }

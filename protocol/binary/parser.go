@@ -87,7 +87,7 @@ func (p *Parser) next(in []byte, r *protocol.Request) (int, protocol.Status) {
 	if p.Need = protocol.BinaryHeader; len(in) < p.Need {
 		return 0, protocol.Incomplete
 	}
-	key, extras, body := int(be.Uint16(in[2:])), int(in[4]), int(be.Uint32(in[8:]))
+	key, extras, body := sizes(in)
 	*r = protocol.Request{Proto: protocol.Binary, Opcode: in[1], Opaque: be.Uint32(in[12:])}
 	s := &shapes[in[1]]
 	switch {

@@ -3,6 +3,7 @@ package client
 import (
 	"encoding/base64"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -153,15 +154,7 @@ func metaItem(r *meta.Reply) Item {
 	return it
 }
 
-func parseOpaque(b []byte) (v uint32, ok bool) {
-	if len(b) == 0 || len(b) > len("4294967295") {
-		return 0, false
-	}
-	for _, c := range b {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		v = v*10 + uint32(c-'0')
-	}
-	return v, true
+func parseOpaque(b []byte) (uint32, bool) {
+	v, ok := protocol.ParseDigits(b)
+	return uint32(v), ok && v <= math.MaxUint32
 }

@@ -1,14 +1,10 @@
 package meta
 
 import (
-	"bytes"
 	"math"
 
 	"github.com/hearthcache/hearth/protocol"
 )
-
-// maxReplyLine is the longest line of a reply in bytes, its end included.
-const maxReplyLine = 8192
 
 // Code is what a reply begins with.
 type Code uint8
@@ -75,19 +71,15 @@ type ReplyParser struct {
 // passed over.
 func (p *ReplyParser) Next(in []byte, r *Reply) (int, protocol.Status) {
 	p.Need = 0
-	end := bytes.IndexByte(in[:min(len(in), maxReplyLine)], '\n')
-	if end < 0 && len(in) < maxReplyLine {
-		return 0, protocol.Incomplete
+	line, n, status := protocol.CutReplyLine(in)
+	if status != protocol.Complete {
+		return 0, status
 	}
-	if end < 1 || in[end-1] != '\r' {
-		return 0, protocol.Invalid
-	}
-	line := in[:end-1]
 	*r = Reply{}
 	head, rest := nextWord(line)
 	switch r.Code = codeOf(head); r.Code {
 	case VA:
-		return p.value(in, rest, end+1, r)
+		return p.value(in, rest, n, r)
 	case ME:
 		r.Key, r.Text = nextWord(rest)
 	case Error, ClientError, ServerError:
@@ -99,26 +91,25 @@ func (p *ReplyParser) Next(in []byte, r *Reply) (int, protocol.Status) {
 			return 0, protocol.Invalid
 		}
 	}
-	return end + 1, protocol.Complete
+	return n, protocol.Complete
 }
 
 // value takes "length flags*", which ends at n, and the value behind it.
 func (p *ReplyParser) value(in, words []byte, n int, r *Reply) (int, protocol.Status) {
 	word, rest := nextWord(words)
-	length, ok := parseDigits(word)
+	length, ok := protocol.ParseDigits(word)
 	if !ok || length > uint64(p.MaxValue) || !r.flags(rest) {
 		return 0, protocol.Invalid
 	}
-	end := n + int(length)
-	if len(in) > end && in[end] != '\r' || len(in) > end+1 && in[end+1] != '\n' {
-		return 0, protocol.Invalid
+	value, end, status := protocol.CutReplyValue(in, n, int(length))
+	if status == protocol.Incomplete {
+		p.Need = end
 	}
-	if len(in) < end+len("\r\n") {
-		p.Need = end + len("\r\n")
-		return 0, protocol.Incomplete
+	if status != protocol.Complete {
+		return 0, status
 	}
-	r.Value, r.Item.Size = in[n:end:end], int(length)
-	return end + len("\r\n"), protocol.Complete
+	r.Value, r.Item.Size = value, int(length)
+	return end, protocol.Complete
 }
 
 func codeOf(word []byte) Code {
@@ -190,7 +181,7 @@ func (r *Reply) number(c byte, word []byte) bool {
 		r.Item.TTL = -1
 		return true
 	}
-	v, ok := parseDigits(word)
+	v, ok := protocol.ParseDigits(word)
 	switch c {
 	case 's':
 		r.Item.Size, ok = int(v), ok && v <= math.MaxInt32
@@ -204,16 +195,4 @@ func (r *Reply) number(c byte, word []byte) bool {
 		r.Item.Age, ok = uint32(v), ok && v <= math.MaxUint32
 	}
 	return ok
-}
-
-// parseDigits reads a decimal number, as a server writes it.
-func parseDigits(b []byte) (v uint64, ok bool) {
-	for _, c := range b {
-		digit := uint64(c - '0')
-		if digit > 9 || v > (math.MaxUint64-digit)/10 {
-			return 0, false
-		}
-		v = v*10 + digit
-	}
-	return v, len(b) > 0
 }

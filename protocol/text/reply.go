@@ -7,9 +7,6 @@ import (
 	"github.com/hearthcache/hearth/protocol"
 )
 
-// maxReplyLine is the longest line of a reply in bytes, its end included.
-const maxReplyLine = 8192
-
 // ReplyKind tells what a Reply is.
 type ReplyKind uint8
 
@@ -58,20 +55,16 @@ type ReplyParser struct {
 // them can be understood.
 func (p *ReplyParser) Next(in []byte, r *Reply) (int, protocol.Status) {
 	p.Need = 0
-	end := bytes.IndexByte(in[:min(len(in), maxReplyLine)], '\n')
-	if end < 0 && len(in) < maxReplyLine {
-		return 0, protocol.Incomplete
+	line, n, status := protocol.CutReplyLine(in)
+	if status != protocol.Complete {
+		return 0, status
 	}
-	if end < 1 || in[end-1] != '\r' {
-		return 0, protocol.Invalid
-	}
-	line := in[:end-1]
 	if head, rest := cutWord(line); string(head) == "VALUE" {
-		return p.value(in, rest, end+1, r)
+		return p.value(in, rest, n, r)
 	}
 	*r = Reply{}
 	r.line(line)
-	return end + 1, protocol.Complete
+	return n, protocol.Complete
 }
 
 // value takes "key flags length [cas]", which ends at n, and the value behind it.
@@ -79,23 +72,22 @@ func (p *ReplyParser) value(in, words []byte, n int, r *Reply) (int, protocol.St
 	key, rest := cutWord(words)
 	first, rest := cutWord(rest)
 	second, third := cutWord(rest)
-	flags, okFlags := parseDigits(first)
-	length, okLength := parseDigits(second)
-	cas, okCAS := parseDigits(third)
+	flags, okFlags := protocol.ParseDigits(first)
+	length, okLength := protocol.ParseDigits(second)
+	cas, okCAS := protocol.ParseDigits(third)
 	if len(key) == 0 || !okFlags || flags > math.MaxUint32 || !okLength || length > uint64(p.MaxValue) ||
 		!okCAS && len(third) > 0 {
 		return 0, protocol.Invalid
 	}
-	end := n + int(length)
-	if len(in) > end && in[end] != '\r' || len(in) > end+1 && in[end+1] != '\n' {
-		return 0, protocol.Invalid
+	value, end, status := protocol.CutReplyValue(in, n, int(length))
+	if status == protocol.Incomplete {
+		p.Need = end
 	}
-	if len(in) < end+len("\r\n") {
-		p.Need = end + len("\r\n")
-		return 0, protocol.Incomplete
+	if status != protocol.Complete {
+		return 0, status
 	}
-	*r = Reply{Kind: ReplyValue, Key: key, Value: in[n:end:end], Flags: uint32(flags), CAS: cas, HasCAS: okCAS}
-	return end + len("\r\n"), protocol.Complete
+	*r = Reply{Kind: ReplyValue, Key: key, Value: value, Flags: uint32(flags), CAS: cas, HasCAS: okCAS}
+	return end, protocol.Complete
 }
 
 // line parses a line that is no VALUE.
@@ -103,7 +95,7 @@ func (r *Reply) line(line []byte) {
 	if r.Outcome = outcomeOf(line); r.Outcome != protocol.Unknown {
 		r.Kind = ReplyOutcome
 	}
-	if number, ok := parseDigits(bytes.TrimRight(line, " ")); ok {
+	if number, ok := protocol.ParseDigits(bytes.TrimRight(line, " ")); ok {
 		r.Kind, r.Number = ReplyNumber, number
 		return
 	}
@@ -160,16 +152,4 @@ func cutWord(b []byte) (word, rest []byte) {
 		return b[:at], b[at+1:]
 	}
 	return b, nil
-}
-
-// parseDigits reads a decimal number, as a server writes it.
-func parseDigits(b []byte) (v uint64, ok bool) {
-	for _, c := range b {
-		digit := uint64(c - '0')
-		if digit > 9 || v > (math.MaxUint64-digit)/10 {
-			return 0, false
-		}
-		v = v*10 + digit
-	}
-	return v, len(b) > 0
 }
