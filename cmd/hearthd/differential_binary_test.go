@@ -113,7 +113,7 @@ func newBinaryStream(t testing.TB, s *running) *binaryStream {
 	return &binaryStream{t: t, s: s, known: stream{s: s, ids: map[string]int{}, told: map[string][]string{}}}
 }
 
-func (b *binaryStream) server() *running { return b.s }
+func (b *binaryStream) record() *stream { return &b.known }
 
 func (b *binaryStream) close() {
 	for _, c := range b.conns {
@@ -389,32 +389,7 @@ func sameBinaryReplies(t *testing.T, seed uint64, flash bool, startFirst, startO
 	t.Helper()
 	t.Logf("seed %d", seed)
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0)), flash: flash}
-	n := *requestsFlag / 2
-	if raceDetector() {
-		n /= 3
-	}
-	run := func(reqs []request) *difference {
-		first, other := newBinaryStream(t, startFirst()), newBinaryStream(t, startOther())
-		d := compareStreams(t, first, other, reqs, seed)
-		if d == nil && len(reqs) >= n {
-			compareNamed(t, &first.known, &other.known, binaryCounters)
-		}
-		first.close()
-		other.close()
-		first.s.stop(t)
-		other.s.stop(t)
-		return d
-	}
-	reqs := g.packets(n)
-	d := run(reqs)
-	if d == nil {
-		return
-	}
-	t.Errorf("seed %d: after %d requests replies differ\n%s%s", seed, d.batch,
-		script(reqs[d.batch:d.upTo]), d.describe("memcached", "the other"))
-	small := shrink(reqs[:d.upTo], 15*time.Second, run)
-	if d = run(small); d == nil {
-		t.Fatal("it does not happen every time")
-	}
-	t.Fatalf("shrunk to\n%s%s", script(small), d.describe("memcached", "the other"))
+	sameStreams(t, g.packets(requests()/2), seed, startFirst, startOther,
+		func(s *running) speaker { return newBinaryStream(t, s) },
+		func(first, other *stream) { compareCounters(t, first, other, binaryCounters) })
 }

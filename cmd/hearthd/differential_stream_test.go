@@ -184,10 +184,11 @@ type speaker interface {
 	// batch sends requests, cut into writes at random, and returns the replies
 	// in normal form.
 	batch(reqs []request, cuts *rand.Rand) []byte
-	server() *running
+	record() *stream // of what was said, and with whom
+	close()
 }
 
-func (st *stream) server() *running { return st.s }
+func (st *stream) record() *stream { return st }
 
 // compareStreams sends the same requests to both servers and returns the
 // first difference, or nil.
@@ -199,8 +200,8 @@ func compareStreams(t testing.TB, first, other speaker, reqs []request, seed uin
 			end++
 		}
 		if reqs[begin].demote {
-			first.server().demote(t)
-			other.server().demote(t)
+			first.record().s.demote(t)
+			other.record().s.demote(t)
 			begin = end
 			continue
 		}

@@ -176,14 +176,8 @@ var counters = []string{
 	"touch_hits", "touch_misses", "store_too_large",
 }
 
-// compareCounters compares those of memcached with another server's.
-func compareCounters(t testing.TB, first, other *stream) {
-	t.Helper()
-	compareNamed(t, first, other, counters)
-}
-
-// compareNamed compares some of the counters.
-func compareNamed(t testing.TB, first, other *stream, names []string) {
+// compareCounters compares some counters of memcached with another server's.
+func compareCounters(t testing.TB, first, other *stream, names []string) {
 	t.Helper()
 	a, b := first.s.stats(t, ""), other.s.stats(t, "")
 	if other.s.flash {
@@ -262,28 +256,46 @@ func seeds() []uint64 {
 	return []uint64{1, uint64(time.Now().UnixNano())}
 }
 
-// sameReplies fails the test where two servers answer a stream differently,
-// with the shortest script found that shows it.
+// requests is how many a generated stream has.
+func requests() int {
+	if raceDetector() {
+		return *requestsFlag / 3
+	}
+	return *requestsFlag
+}
+
+// sameReplies fails the test where two servers answer a stream of text
+// differently.
 func sameReplies(t *testing.T, g *generator, seed uint64, startFirst, startOther func() *running) {
 	t.Helper()
 	t.Logf("seed %d", seed)
-	n := *requestsFlag
-	if raceDetector() {
-		n /= 3
-	}
-	run := func(reqs []request) *difference {
-		first, other := newStream(t, startFirst()), newStream(t, startOther())
-		d := compareStreams(t, first, other, reqs, seed)
-		if d == nil && len(reqs) >= n && !g.meta {
-			compareCounters(t, first, other)
+	sameStreams(t, g.stream(requests()), seed, startFirst, startOther,
+		func(s *running) speaker { return newStream(t, s) },
+		func(first, other *stream) {
+			if !g.meta {
+				compareCounters(t, first, other, counters)
+			}
+		})
+}
+
+// sameStreams fails the test where two servers answer reqs differently, with the
+// shortest script found that shows it. After all of them compareAfter looks at
+// what was said.
+func sameStreams(t *testing.T, reqs []request, seed uint64, startFirst, startOther func() *running,
+	open func(*running) speaker, compareAfter func(first, other *stream)) {
+	t.Helper()
+	run := func(some []request) *difference {
+		first, other := open(startFirst()), open(startOther())
+		d := compareStreams(t, first, other, some, seed)
+		if d == nil && len(some) == len(reqs) {
+			compareAfter(first.record(), other.record())
 		}
-		first.close()
-		other.close()
-		first.s.stop(t)
-		other.s.stop(t)
+		for _, s := range []speaker{first, other} {
+			s.close()
+			s.record().s.stop(t)
+		}
 		return d
 	}
-	reqs := g.stream(n)
 	d := run(reqs)
 	if d == nil {
 		return

@@ -3,10 +3,8 @@ package text_test
 import (
 	"bytes"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hearthcache/hearth/protocol"
 	"github.com/hearthcache/hearth/protocol/text"
@@ -48,7 +46,7 @@ func withoutSlices(r protocol.Request) protocol.Request {
 
 // metaLines are sequences of which each line is told by what it makes of the
 // ones behind it: mn is answered if the parser is in step.
-var metaLines = []struct{ in, want string }{
+var metaLines = []exchange{
 	{"mg a v\r\nmn\r\n", "get a;noop"},
 	{"mg a v\nmn\n", "get a;noop"},
 	{" mg a v\r\nmn\r\n", "get a;noop"},
@@ -130,49 +128,9 @@ func metaWords(r *protocol.Request) string {
 	return name + " " + string(r.Key) + string(r.Args)
 }
 
-func TestMetaEverySplit(t *testing.T) {
-	for _, l := range metaLines {
-		in := []byte(l.in)
-		want := metaTranscript(t, in, whole)
-		if got := metaTranscript(t, in, func(int) int { return 1 }); got != want {
-			t.Errorf("byte by byte %.80q\n got %.300s\nwant %.300s", l.in, got, want)
-		}
-		for at := 1; at < len(in) && len(in) < 600; at++ {
-			first := true
-			got := metaTranscript(t, in, func(left int) int {
-				if first {
-					first = false
-					return at
-				}
-				return left
-			})
-			if got != want {
-				t.Errorf("cut at %d %.80q\n got %.300s\nwant %.300s", at, l.in, got, want)
-			}
-		}
-	}
-}
+func TestMetaEverySplit(t *testing.T) { everySplit(t, metaLines, metaTranscript) }
 
-func TestMetaRandomStreams(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 1))
-	for range 500 {
-		var in []byte
-		for range 20 {
-			if l := metaLines[rng.IntN(len(metaLines))].in; len(l) < 600 {
-				in = append(in, l...)
-			}
-		}
-		for range rng.IntN(3) {
-			in[rng.IntN(len(in))] = byte(rng.IntN(256))
-		}
-		want := metaTranscript(t, in, whole)
-		if got := metaTranscript(t, in, func(int) int { return 1 + rng.IntN(40) }); got != want {
-			t.Fatalf("%s\nin %q", firstDifference(got, want), in)
-		}
-	}
-}
+func TestMetaRandomStreams(t *testing.T) { randomStreams(t, metaLines, 500, metaTranscript) }
 
 func TestMetaNoAllocations(t *testing.T) {
 	in := []byte("mg key s v t f c\r\nms key 3 T30 c\r\nabc\r\nma n N0 J5 v q\r\nmd k q\r\nmg key w\r\nms k 1 w\r\nx\r\nmn\r\n")

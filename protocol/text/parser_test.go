@@ -122,6 +122,12 @@ func transcript(t testing.TB, data []byte, cut func(left int) int) string {
 
 func whole(left int) int { return left }
 
+// transcriber writes down what a parser finds in data, cut in pieces by cut.
+type transcriber = func(t testing.TB, data []byte, cut func(left int) int) string
+
+// exchange is what comes in, and the transcript that it is to give.
+type exchange struct{ in, want string }
+
 const (
 	bad    = `! "CLIENT_ERROR bad command line format\r\n"` + "\n"
 	chunk  = `! "CLIENT_ERROR bad data chunk\r\n"` + "\n"
@@ -138,7 +144,7 @@ var (
 
 // lines are what memcached does with each: 1.6.18 was seen to, but for what its
 // newer parser refuses as malformed, and for the values that go with such lines.
-var lines = []struct{ in, want string }{
+var lines = []exchange{
 	{"get a\r\n", "get 0 \"a\"\n"},
 	{"get a\n", "get 0 \"a\"\n"},
 	{" get  a   b \r\n", "get 0 \"a\" \"b\"\n"},
@@ -291,11 +297,15 @@ func TestLines(t *testing.T) {
 }
 
 // TestEverySplit: where the bytes are cut must not matter.
-func TestEverySplit(t *testing.T) {
+func TestEverySplit(t *testing.T) { everySplit(t, lines, transcript) }
+
+// everySplit cuts each input in two at every place, and byte by byte.
+func everySplit(t *testing.T, lines []exchange, transcript transcriber) {
 	for _, l := range lines {
 		in := []byte(l.in)
-		if got := transcript(t, in, func(int) int { return 1 }); got != l.want {
-			t.Errorf("byte by byte %.80q\n got %.300s\nwant %.300s", l.in, got, l.want)
+		want := transcript(t, in, whole)
+		if got := transcript(t, in, func(int) int { return 1 }); got != want {
+			t.Errorf("byte by byte %.80q\n got %.300s\nwant %.300s", l.in, got, want)
 		}
 		for at := 1; at < len(in) && len(in) < 600; at++ {
 			first := true
@@ -306,8 +316,8 @@ func TestEverySplit(t *testing.T) {
 				}
 				return left
 			})
-			if got != l.want {
-				t.Errorf("cut at %d %.80q\n got %.300s\nwant %.300s", at, l.in, got, l.want)
+			if got != want {
+				t.Errorf("cut at %d %.80q\n got %.300s\nwant %.300s", at, l.in, got, want)
 			}
 		}
 	}
@@ -376,16 +386,17 @@ func firstDifference(a, b string) string {
 	return fmt.Sprintf("at %d %.60q, want %.60q", i, a[i:], b[i:])
 }
 
-// TestRandomStreams runs pipelines of good, bad and mangled requests.
-func TestRandomStreams(t *testing.T) {
+func TestRandomStreams(t *testing.T) { randomStreams(t, lines, 300, transcript) }
+
+// randomStreams runs pipelines of good, bad and mangled requests.
+func randomStreams(t *testing.T, lines []exchange, rounds int, transcript transcriber) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
-	for range 300 {
+	for range rounds {
 		var in []byte
 		for range 20 {
-			l := lines[rng.IntN(len(lines))].in
-			if len(l) < 600 {
+			if l := lines[rng.IntN(len(lines))].in; len(l) < 600 {
 				in = append(in, l...)
 			}
 		}
