@@ -42,9 +42,8 @@ var (
 type Cache struct {
 	opts  Options
 	mem   *memtier.Tier
-	flash *flashtier.Tier // nil without flash
-	queue ioq.Queue
-	hot   bool // hot values are kept
+	flash *devices // nil without flash
+	hot   bool     // hot values are kept
 
 	tuned   tunable
 	buffers int64 // of Memory, what write and read buffers take
@@ -123,23 +122,26 @@ func (c *Cache) openFlash(dir string) (err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("open flash tier: %w", err)
 	}
-	if c.queue = o.Queue; c.queue == nil {
-		c.queue, err = ioq.New(ioq.Options{Engine: o.IOEngine, Threads: o.IOThreads, Depth: o.IODepth, Dir: dir})
+	d := &device{dir: dir, size: o.FlashSize, queue: o.Queue}
+	if d.queue == nil {
+		d.owned = true
+		d.queue, err = ioq.New(ioq.Options{Engine: o.IOEngine, Threads: o.IOThreads, Depth: o.IODepth, Dir: dir})
 		if err != nil {
 			return fmt.Errorf("open io queue: %w", err)
 		}
 	}
-	c.flash, err = flashtier.Open(flashtier.Options{
+	d.Tier, err = flashtier.Open(flashtier.Options{
 		Dir: dir, Size: o.FlashSize, PageSize: o.PageSize, BufferSize: o.WriteBuffer,
-		Buffers: writeBuffers, ReadBytes: o.readBytes(), Queue: c.queue, Now: c.now.Load,
+		Buffers: writeBuffers, ReadBytes: o.readBytes(), Queue: d.queue, Now: c.now.Load,
 		Hash:         func(key []byte) uint64 { return c.mem.Hash(key) },
 		JournalBytes: o.journalBytes(), JournalSync: o.JournalSync, AfterPowerLoss: o.AfterPowerLoss,
 		AcceptStale: o.AcceptStale, Logger: o.Logger, Progress: c.progress,
 	})
 	if err != nil {
-		return errors.Join(fmt.Errorf("open flash tier: %w", err), c.closeQueue())
+		return errors.Join(fmt.Errorf("open flash tier: %w", err), d.closeQueue())
 	}
-	o.Logger.Info("flash tier is open", "dir", dir, "size", o.FlashSize, "page", o.PageSize, "io", c.queue.Engine())
+	c.flash = &devices{all: []*device{d}}
+	o.Logger.Info("flash tier is open", "dir", dir, "size", o.FlashSize, "page", o.PageSize, "io", d.queue.Engine())
 	return nil
 }
 
@@ -160,14 +162,7 @@ func (c *Cache) closeFlash() error {
 	if c.flash == nil {
 		return nil
 	}
-	return errors.Join(c.flash.Close(), c.closeQueue())
-}
-
-func (c *Cache) closeQueue() error {
-	if c.opts.Queue != nil {
-		return nil
-	}
-	return c.queue.Close()
+	return c.flash.Close()
 }
 
 func (c *Cache) stopping() bool {

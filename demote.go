@@ -22,10 +22,10 @@ const writeBuffers = 4
 // change that comes in between wins.
 type demoter struct {
 	c        *Cache
-	w        *flashtier.Writer // nil without flash
-	moves    []move            // records in the buffer being filled
-	settle   []victim          // segments emptied into that buffer
-	flying   []*shipment       // buffers on their way, oldest first
+	w        *deviceWriter // nil without flash
+	moves    []move        // records in the buffer being filled
+	settle   []victim      // segments emptied into that buffer
+	flying   []*shipment   // buffers on their way, oldest first
 	spare    []*shipment
 	failures int       // buffers that flash did not take
 	until    time.Time // of a demoter that empties RAM at the end: when it gives up
@@ -236,7 +236,7 @@ func (d *demoter) arrive() bool {
 // the very records that were copied, and hands those to the catalog.
 func (d *demoter) repoint(s *shipment) {
 	c := d.c
-	gen := c.flash.Generation()
+	gen := s.batch.Generation()
 	for i, m := range s.moves {
 		loc, class := locOf(m.to)
 		exptime, ok := c.mem.Repoint(m.hash, m.from, m.cas, loc, class)
@@ -246,7 +246,7 @@ func (d *demoter) repoint(s *shipment) {
 		}
 		s.moves[i].exptime = exptime
 	}
-	for now := c.flash.Generation(); gen != now; now = c.flash.Generation() {
+	for now := s.batch.Generation(); gen != now; now = s.batch.Generation() {
 		gen = now // a flush came in between: only what was set after it is left
 		for i, m := range s.moves {
 			if loc, _ := locOf(m.to); m.to != 0 && c.mem.LocOf(m.hash) != loc {

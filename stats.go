@@ -79,7 +79,7 @@ func (c *Cache) Stats() Stats {
 		}
 	}
 	if c.flash != nil {
-		s.Flash, s.IO, s.Engine = c.flash.Stats(), c.queue.Stats(), c.queue.Engine()
+		s.Flash, s.IO, s.Engine = c.flash.Stats(), c.flash.IO(), c.flash.Engine()
 	}
 	return s
 }

@@ -26,6 +26,9 @@ func (t *Tier) takesWrites() (try, ok bool) {
 	return true, now >= at && t.outUntil.CompareAndSwap(at, now+deviceAgain)
 }
 
+// Out tells whether the device takes no writes.
+func (t *Tier) Out() bool { return t.out.Load() }
+
 // TryDevice has a device that is out be tried with the next buffer, however short
 // a time ago that was last done.
 func (t *Tier) TryDevice() { t.outUntil.Store(0) }

@@ -196,6 +196,9 @@ func (t *Tier) JournalRoom() bool { return t.journal.room() }
 // Generation is the flush generation: how many times all was flushed.
 func (t *Tier) Generation() uint32 { return t.gen.Load() }
 
+// Generation is that of the batch's tier at the moment.
+func (b *Batch) Generation() uint32 { return b.tier.Generation() }
+
 // Flush journals that all that has been written so far is dead, and gives the new
 // generation. The flush may be answered once it has returned. A Batch whose slots
 // were repointed before it must be committed with the generation of that time.

@@ -1,6 +1,9 @@
 package flashtier
 
-import "sync/atomic"
+import (
+	"reflect"
+	"sync/atomic"
+)
 
 // Stats are a tier's counters since Open, and its present state. Bytes of
 // records are those of their size classes.
@@ -101,6 +104,23 @@ func (t *Tier) Stats() Stats {
 		s.addPage(&t.pages[i])
 	}
 	return s
+}
+
+// Add makes s the sum of s and o, tiers with pages of one size. A device is out if
+// one of the two is.
+func (s *Stats) Add(o Stats) {
+	o.PageSize = 0
+	to, from := reflect.ValueOf(s).Elem(), reflect.ValueOf(o)
+	for i := range to.NumField() {
+		switch f := to.Field(i); f.Kind() {
+		case reflect.Bool:
+			f.SetBool(f.Bool() || from.Field(i).Bool())
+		case reflect.Uint64:
+			f.SetUint(f.Uint() + from.Field(i).Uint())
+		default:
+			f.SetInt(f.Int() + from.Field(i).Int())
+		}
+	}
 }
 
 func (t *Tier) addCatalog(s *Stats) {

@@ -98,3 +98,10 @@ type Stats struct {
 	Inline                  uint64 // reads served within Submit, from the page cache
 	InFlight                int64  // operations submitted and not done
 }
+
+// Add makes s the sum of s and o.
+func (s *Stats) Add(o Stats) {
+	s.Reads, s.Writes, s.Syncs = s.Reads+o.Reads, s.Writes+o.Writes, s.Syncs+o.Syncs
+	s.ReadBytes, s.WrittenBytes = s.ReadBytes+o.ReadBytes, s.WrittenBytes+o.WrittenBytes
+	s.Errors, s.Inline, s.InFlight = s.Errors+o.Errors, s.Inline+o.Inline, s.InFlight+o.InFlight
+}

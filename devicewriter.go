@@ -1,0 +1,102 @@
+package hearth
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+
+	"github.com/hearthcache/hearth/flashtier"
+)
+
+// deviceWriter is a flashtier.Writer over all devices: each write buffer goes to
+// the one whose turn it is, so that all fill alike by their sizes. One that takes
+// nothing at the moment is passed over. It is for one goroutine at a time.
+type deviceWriter struct {
+	lanes []*lane
+	at    *lane // whose write buffer is being filled; nil before the first and after Flush
+}
+
+// lane is a device as a writer sees it.
+type lane struct {
+	*flashtier.Writer
+	d       *device
+	written float64 // bytes, or what counts as such, as a share of the device's size
+}
+
+// NewWriter makes a writer for pages of bucket.
+func (ds *devices) NewWriter(bucket uint8) *deviceWriter {
+	w := &deviceWriter{}
+	for _, d := range ds.all {
+		w.lanes = append(w.lanes, &lane{Writer: d.NewWriter(bucket), d: d})
+	}
+	return w
+}
+
+// Reserve is flashtier.Writer's. Its errors are those of a device only if there is
+// none that could do better.
+func (w *deviceWriter) Reserve(keyLen, maxVal int) ([]byte, error) {
+	if w.at != nil {
+		dst, err := w.at.Reserve(keyLen, maxVal)
+		if err == nil || errors.Is(err, flashtier.ErrBufferFull) || errors.Is(err, flashtier.ErrTooLarge) {
+			return dst, err
+		}
+		w.at = nil // there was nothing in the buffer, and it has been let go
+	}
+	return w.begin(keyLen, maxVal)
+}
+
+// begin reserves in a new write buffer.
+func (w *deviceWriter) begin(keyLen, maxVal int) ([]byte, error) {
+	if len(w.lanes) > 1 {
+		slices.SortStableFunc(w.lanes, func(a, b *lane) int { return cmp.Compare(a.written, b.written) })
+	}
+	var worst error
+	for i, l := range w.lanes {
+		dst, err := l.Reserve(keyLen, maxVal)
+		if err == nil {
+			w.at = l
+			for _, passed := range w.lanes[:i] {
+				passed.written = l.written // or it would get all once it takes something
+			}
+			return dst, nil
+		}
+		if worst == nil || hope(err) > hope(worst) {
+			worst = err
+		}
+	}
+	return nil, worst
+}
+
+// hope is how much there is in trying again after err: a buffer comes back by
+// itself, a page takes reclaiming, a device takes time.
+func hope(err error) int {
+	for i, of := range []error{flashtier.ErrBusy, flashtier.ErrNoPage, flashtier.ErrIO} {
+		if errors.Is(err, of) {
+			return 3 - i
+		}
+	}
+	return 0
+}
+
+// Commit is flashtier.Writer's.
+func (w *deviceWriter) Commit(hash uint64, key, val []byte, flags, exptime uint32, cas uint64, state uint8) (flashtier.Addr, error) {
+	l := w.at
+	a, err := l.Writer.Commit(hash, key, val, flags, exptime, cas, state)
+	if err != nil {
+		return 0, err
+	}
+	l.written += float64(flashtier.ClassSize(a.Class())) / float64(l.d.size)
+	return l.d.through(a), nil
+}
+
+// Flush is flashtier.Writer's. What follows may go to another device.
+func (w *deviceWriter) Flush() (*flashtier.Batch, error) {
+	if w.at == nil {
+		return nil, nil
+	}
+	b, err := w.at.Flush()
+	if b != nil || err != nil {
+		w.at = nil
+	}
+	return b, err
+}
