@@ -46,7 +46,7 @@ type Cache struct {
 	hot   bool     // hot values are kept
 
 	tuned   tunable
-	buffers int64 // of Memory, what write and read buffers take
+	outside int64 // of Memory, what the flash tier takes
 
 	image        *os.File // what Options.MemoryFile will be, locked; nil without
 	recovery     flashtier.Recovery
@@ -97,7 +97,7 @@ func Open(dir string, opts Options) (*Cache, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("map memory: %w", err), c.closeFlash())
 	}
-	c.mem, c.hot, c.buffers = mem, hot > 0, opts.Memory-limit
+	c.mem, c.hot, c.outside = mem, hot > 0, opts.Memory-limit
 	if err := c.recover(); err != nil {
 		return nil, errors.Join(fmt.Errorf("recover: %w", err), c.closeFlash(), mem.Close())
 	}
@@ -134,7 +134,7 @@ func (c *Cache) openFlash(dir string) (err error) {
 		Dir: dir, Size: o.FlashSize, PageSize: o.PageSize, BufferSize: o.WriteBuffer,
 		Buffers: writeBuffers, ReadBytes: o.readBytes(), Queue: d.queue, Now: c.now.Load,
 		Hash:         func(key []byte) uint64 { return c.mem.Hash(key) },
-		JournalBytes: o.journalBytes(), JournalSync: o.JournalSync, AfterPowerLoss: o.AfterPowerLoss,
+		JournalBytes: o.journalBytes(), CatalogMemory: o.catalogBytes(), JournalSync: o.JournalSync, AfterPowerLoss: o.AfterPowerLoss,
 		AcceptStale: o.AcceptStale, Logger: o.Logger, Progress: c.progress,
 	})
 	if err != nil {

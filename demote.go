@@ -30,6 +30,7 @@ type demoter struct {
 	failures int       // buffers that flash did not take
 	until    time.Time // of a demoter that empties RAM at the end: when it gives up
 	hot      *hotList  // of such a one: what to warm after the restart
+	leaving  Leaving   // what the observer is told, kept so that telling allocates nothing
 }
 
 // move is a record that was copied into a write buffer.

@@ -24,6 +24,7 @@ type Leaving struct {
 // left tells the observer, if there is one, of the record that v is at.
 func (d *demoter) left(v *memtier.Victim, it *memtier.Item, toFlash bool) {
 	if o := d.c.opts.Observer; o != nil {
-		o.Left(&Leaving{Key: v.Key(), Meta: metaOf(it, d.c.now.Load()), ToFlash: toFlash})
+		d.leaving = Leaving{Key: v.Key(), Meta: metaOf(it, d.c.now.Load()), ToFlash: toFlash}
+		o.Left(&d.leaving)
 	}
 }

@@ -12,7 +12,7 @@ import (
 // a RAM cache of 64 MiB.
 type Options struct {
 	// Memory bounds, in bytes, all that the cache keeps: index, segments, hot
-	// values and buffers together. 0 means 64 MiB; at least 8 MiB, and more
+	// values, buffers, catalog and journal together. 0 means 64 MiB; at least 8 MiB, and more
 	// with flash as MaxItem and WriteBuffer are larger.
 	Memory int64
 	// MaxItem is the largest key and value together, in bytes. 0 means 1 MiB;
@@ -134,6 +134,9 @@ func (o *Options) defaultWriteBuffer() int {
 // readBytes is what read buffers may take, in bytes.
 func (o *Options) readBytes() int64 { return max(o.Memory/32, 2*int64(o.MaxItem)) }
 
+// catalogBytes is what the catalog may take of memory.
+func (o *Options) catalogBytes() int64 { return min(16<<20, max(1<<20, o.Memory/16)) }
+
 // journalBytes is the size of the journal.
 func (o *Options) journalBytes() int64 { return min(16<<20, max(256<<10, o.Memory/64)) }
 
@@ -178,9 +181,9 @@ func (o Options) validateFlash(dir string) error {
 	case o.FlashSize < fewestPages*int64(o.PageSize):
 		return fmt.Errorf("%w: FlashSize %d holds fewer than %d pages of %d bytes",
 			ErrOptions, o.FlashSize, fewestPages, o.PageSize)
-	case o.buffersTake() > o.Memory-smallestTier:
-		return fmt.Errorf("%w: Memory %d is less than the %d that buffers for MaxItem %d and WriteBuffer %d need",
-			ErrOptions, o.Memory, o.buffersTake()+smallestTier, o.MaxItem, o.WriteBuffer)
+	case o.flashTakes() > o.Memory-smallestTier:
+		return fmt.Errorf("%w: Memory %d is less than the %d that catalog, journal and buffers for MaxItem %d and WriteBuffer %d need",
+			ErrOptions, o.Memory, o.flashTakes()+smallestTier, o.MaxItem, o.WriteBuffer)
 	case o.AfterPowerLoss != "warm" && o.AfterPowerLoss != "strict":
 		return fmt.Errorf("%w: AfterPowerLoss %q is neither warm nor strict", ErrOptions, o.AfterPowerLoss)
 	case o.WriteBuffer < pageAlignment || o.WriteBuffer > o.PageSize/2:
@@ -189,11 +192,14 @@ func (o Options) validateFlash(dir string) error {
 	return nil
 }
 
-// smallestTier is what the RAM tier needs beside hot values and buffers.
+// smallestTier is what the RAM tier needs beside hot values.
 const smallestTier = 8 << 20
 
-// buffersTake is the memory of write and read buffers.
-func (o *Options) buffersTake() int64 { return writeBuffers*int64(o.WriteBuffer) + o.readBytes() }
+// flashTakes is what the flash tier takes of Memory: write and read buffers,
+// catalog and journal.
+func (o *Options) flashTakes() int64 {
+	return writeBuffers*int64(o.WriteBuffer) + o.readBytes() + o.catalogBytes() + o.journalBytes()
+}
 
 // LeastMemory is a Memory, in bytes, that is enough for the other fields. It is
 // o.Memory if that is.
@@ -202,7 +208,7 @@ func (o Options) LeastMemory() int64 {
 		full := o.withDefaults()
 		least := max(full.Memory, minMemory, 2*int64(full.MaxItem))
 		if o.FlashSize > 0 {
-			least = max(least, full.buffersTake()+smallestTier)
+			least = max(least, full.flashTakes()+smallestTier)
 		}
 		if least == full.Memory {
 			return least
@@ -216,7 +222,7 @@ func (o Options) LeastMemory() int64 {
 func (o *Options) split() (tier, hot int64) {
 	tier = o.Memory
 	if o.FlashSize > 0 {
-		tier -= o.buffersTake()
+		tier -= o.flashTakes()
 		hot = max(0, min(o.Memory*int64(o.HotPercent)/100, tier-smallestTier))
 	}
 	if hot < 1<<20 {

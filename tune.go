@@ -22,10 +22,10 @@ func (t *tunable) set(o *Options) {
 // SetMemory changes Options.Memory. What is over a lower limit goes as segments
 // are emptied; ErrOptions refuses less than Open would.
 func (c *Cache) SetMemory(bytes int64) error {
-	if bytes < smallestTier+c.buffers {
+	if bytes < smallestTier+c.outside {
 		return fmt.Errorf("%w: Memory %d is too small", ErrOptions, bytes)
 	}
-	c.mem.SetLimit(bytes - c.buffers)
+	c.mem.SetLimit(bytes - c.outside)
 	c.tuned.memory.Store(bytes)
 	return nil
 }

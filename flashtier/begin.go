@@ -14,7 +14,7 @@ import (
 func (t *Tier) begin(*[]pageFile) (err error) {
 	p := &t.past
 	if t.catalog == nil {
-		if t.catalog, err = openCatalog(catalogDir(t.opt.Dir), t.opt.FS, t.opt.Logger); err != nil {
+		if t.catalog, err = openCatalog(&t.opt); err != nil {
 			return fmt.Errorf("flashtier: %s: %w", t.opt.Dir, err)
 		}
 	}

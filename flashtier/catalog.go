@@ -17,29 +17,28 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
+// Of the catalog's memory an eighth is pebble's block cache and a half are
+// memtables, of which there can be three: pebble's default of two, and one that is
+// being freed. The rest is for blobs that wait to be written.
 const (
-	catalogCache    = 2 << 20
-	catalogMemTable = 2 << 20
-	// catalogMemTables is how many memtables there can be: pebble's default of
-	// two, and one that is being freed.
-	catalogMemTables = 3
-	catalogFiles     = 128 // open at a time
+	cacheShare    = 8
+	memTableShare = 2 * 3
+)
+
+func (o *Options) blobBytes() int64 { return o.CatalogMemory / 8 * 3 }
+
+const (
+	catalogFiles = 128 // open at a time
 	// catalogL0 and catalogBase are higher than pebble's defaults of 4 and 64 MiB:
 	// only a start and the removal of pages read, so compactions may be late.
 	catalogL0    = 8
 	catalogBase  = 256 << 20
-	catalogBlobs = 4 << 20 // what waits to be written, if records are not tiny
-	catalogGroup = 64      // writes to one batch
+	catalogGroup = 64 // writes to one batch
 	// backgroundPause comes after background work that failed once more.
 	backgroundPause = 100 * time.Millisecond
 	healPause       = time.Second // between two tries to open a broken store
 	closePatience   = 5 * time.Second
 )
-
-// CatalogMemory is what the catalog of a tier may take of memory, in bytes.
-func CatalogMemory() int64 {
-	return catalogCache + catalogMemTables*catalogMemTable + catalogFiles*(8<<10) + catalogBlobs
-}
 
 // catalog is the pebble store. All that is written goes through one goroutine,
 // so that batches come in an order, and what is written at the same time shares
@@ -50,6 +49,7 @@ func CatalogMemory() int64 {
 type catalog struct {
 	dir    string
 	fs     vfs.FS
+	memory int64 // bytes; how it is divided is said above
 	log    *slog.Logger
 	store  atomic.Pointer[pebble.DB]
 	fence  atomic.Pointer[fence] // of the present store
@@ -84,10 +84,10 @@ var errBroken = errors.New("flashtier: catalog is broken")
 
 func catalogDir(dir string) string { return filepath.Join(dir, "catalog") }
 
-// openCatalog opens the store at dir, or makes an empty one.
-func openCatalog(dir string, fs vfs.FS, log *slog.Logger) (*catalog, error) {
+// openCatalog opens the store of a tier, or makes an empty one.
+func openCatalog(o *Options) (*catalog, error) {
 	c := &catalog{
-		dir: dir, fs: fs, log: log, pause: healPause,
+		dir: catalogDir(o.Dir), fs: o.FS, log: o.Logger, memory: o.CatalogMemory, pause: healPause,
 		requests: make(chan *catalogWrite, catalogGroup), done: make(chan struct{}),
 	}
 	c.told.Store(true) // an error tells it all
@@ -108,7 +108,7 @@ func (c *catalog) openStore() (err error) {
 	f := newFence(c.fs, func(err error) { catalogLog{c}.Fatalf("%v", err) })
 	o := &pebble.Options{
 		FS: f, Logger: catalogLog{c}, Merger: deadMerger, FormatMajorVersion: pebble.FormatNewest,
-		CacheSize: catalogCache, MemTableSize: catalogMemTable, MaxOpenFiles: catalogFiles,
+		CacheSize: c.memory / cacheShare, MemTableSize: uint64(c.memory / memTableShare), MaxOpenFiles: catalogFiles,
 		L0CompactionThreshold: catalogL0, LBaseMaxBytes: catalogBase,
 	}
 	o.EventListener = c.listener()
@@ -369,14 +369,15 @@ func (c *catalog) closeStore() (err error) {
 	return nil
 }
 
-// size is the bytes of the catalog on disk.
-func (c *catalog) size() (n int64) {
+// sizes are the bytes of the catalog on disk, and those of the store in memory.
+func (c *catalog) sizes() (disk, memory int64) {
 	defer func() { recover() }() // it may just be closed, to be opened anew
 	db := c.store.Load()
 	if db == nil || c.broken.Load() {
-		return 0
+		return 0, 0
 	}
-	return int64(db.Metrics().DiskSpaceUsage())
+	m := db.Metrics()
+	return int64(m.DiskSpaceUsage()), int64(m.MemTable.Size+m.MemTable.ZombieSize) + m.BlockCache.Size
 }
 
 // syncDir makes the names in dir survive a power loss.

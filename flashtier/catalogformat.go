@@ -143,6 +143,7 @@ type blob struct {
 	seq     uint64
 	gen     uint32
 	entries []blobEntry
+	counted int64 // bytes of entries that the committer has counted
 }
 
 // blobEntry is one live record.

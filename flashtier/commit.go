@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -13,7 +14,7 @@ import (
 )
 
 // mostBlobs is how many blobs may wait for the catalog; Commit waits for them to
-// become fewer. It bounds their memory.
+// become fewer, and for their share of the catalog's memory.
 const mostBlobs = 8
 
 // committer takes blobs to the catalog. A blob goes there once the records that
@@ -21,6 +22,8 @@ const mostBlobs = 8
 type committer struct {
 	mu      sync.Mutex
 	changed *sync.Cond // on mu: waiting or busy or closed has changed
+	most    int64      // bytes that blobs may take, unless a single one is larger
+	bytes   int64      // that the entries of all blobs take, spare ones included
 	waiting []*blob
 	busy    int // blobs taken off waiting and not settled
 	closed  bool
@@ -56,7 +59,7 @@ func (b *Batch) Commit(gen uint32, alive func(i int) (exptime uint32, ok bool)) 
 func (c *committer) take() *blob {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.waiting)+c.busy >= mostBlobs && !c.closed {
+	for c.crowdedLocked() && !c.closed {
 		c.changed.Wait()
 	}
 	if n := len(c.spare); n > 0 {
@@ -67,9 +70,16 @@ func (c *committer) take() *blob {
 	return &blob{}
 }
 
+func (c *committer) crowdedLocked() bool {
+	n := len(c.waiting) + c.busy
+	return n >= mostBlobs || n > 0 && c.bytes >= c.most && len(c.spare) == 0
+}
+
 func (c *committer) hand(x *blob) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.bytes += x.room() - x.counted
+	x.counted = x.room()
 	if c.closed || len(x.entries) == 0 {
 		c.keepLocked(x)
 		return
@@ -79,9 +89,16 @@ func (c *committer) hand(x *blob) {
 }
 
 func (c *committer) keepLocked(x *blob) {
+	if c.bytes > c.most {
+		c.bytes -= x.counted
+		return
+	}
 	x.page, x.entries = nil, x.entries[:0]
 	c.spare = append(c.spare, x)
 }
+
+// room is the memory of x's entries, in bytes.
+func (x *blob) room() int64 { return int64(cap(x.entries)) * int64(unsafe.Sizeof(blobEntry{})) }
 
 // next gives all blobs that wait, once there is one; none when closed.
 func (c *committer) next() []*blob {

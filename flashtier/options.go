@@ -54,6 +54,9 @@ type Options struct {
 	// JournalSync is how often the journal is synced, and so how much of it a
 	// power loss can take. Default 1 s.
 	JournalSync time.Duration
+	// CatalogMemory is what the catalog may take of memory, in bytes: its tables and
+	// cache, and what waits to be written to it. At least 1 MiB. Default 16 MiB.
+	CatalogMemory int64
 	// AfterPowerLoss is "warm", the default, which keeps what was on flash and
 	// may bring back what was changed within JournalSync of the end, or
 	// "strict", which starts cold.
@@ -83,6 +86,8 @@ const (
 	defaultDevicePages = 4
 	minPages           = 2
 	defaultJournalSync = time.Second
+	defaultCatalog     = 16 << 20
+	minCatalog         = 1 << 20
 
 	afterWarm   = "warm"
 	afterStrict = "strict"
@@ -104,6 +109,7 @@ func (o Options) withDefaults() (Options, error) {
 	orDefault(&o.DevicePages, defaultDevicePages)
 	orDefault(&o.JournalBytes, defaultJournal)
 	orDefault(&o.JournalSync, defaultJournalSync)
+	orDefault(&o.CatalogMemory, defaultCatalog)
 	if o.AfterPowerLoss == "" {
 		o.AfterPowerLoss = afterWarm
 	}
@@ -140,6 +146,8 @@ func (o *Options) validate() error {
 		return fmt.Errorf("%w: a count is negative", ErrOptions)
 	case o.JournalBytes < minJournal || o.JournalBytes > maxJournal || o.JournalSync < 0:
 		return fmt.Errorf("%w: journal of %d bytes is not from 64 KiB to 1 GiB, or its sync interval is negative", ErrOptions, o.JournalBytes)
+	case o.CatalogMemory < minCatalog:
+		return fmt.Errorf("%w: %d bytes for the catalog are less than 1 MiB", ErrOptions, o.CatalogMemory)
 	case o.AfterPowerLoss != afterWarm && o.AfterPowerLoss != afterStrict:
 		return fmt.Errorf("%w: after power loss %q is neither warm nor strict", ErrOptions, o.AfterPowerLoss)
 	}

@@ -80,7 +80,7 @@ func (t *Tier) openPast(pages bool) (err error) {
 	p := &t.past
 	exists, err := t.catalogExists()
 	if err == nil && exists {
-		t.catalog, err = openCatalog(catalogDir(t.opt.Dir), t.opt.FS, t.opt.Logger)
+		t.catalog, err = openCatalog(&t.opt)
 	}
 	if err == nil && exists {
 		err = t.readCatalog()

@@ -44,6 +44,7 @@ type Stats struct {
 	BlobsWaiting   int    // blobs on their way to the catalog
 	Blobs          uint64 // blobs written
 	CatalogBytes   int64  // on disk
+	CatalogMemory  int64  // bytes of its tables and cache, and of blobs
 	CatalogErrors  uint64 // writes of the catalog that failed
 	PagesAside     int    // page files set aside and not yet removed
 
@@ -128,9 +129,11 @@ func (t *Tier) addCatalog(s *Stats) {
 	s.JournalBytes, s.JournalUsed = int64(t.journal.n*entryBytes), int64(t.journal.used()*entryBytes)
 	s.JournalEntries = t.journal.head.Load()
 	s.Folds, s.FoldErrors = c.folds.Load(), c.foldErrors.Load()
-	s.Blobs, s.CatalogErrors, s.CatalogBytes = c.blobs.Load(), c.catalogErrors.Load(), t.catalog.size()
+	s.Blobs, s.CatalogErrors = c.blobs.Load(), c.catalogErrors.Load()
+	s.CatalogBytes, s.CatalogMemory = t.catalog.sizes()
 	t.commits.mu.Lock()
 	s.BlobsWaiting = len(t.commits.waiting) + t.commits.busy
+	s.CatalogMemory += t.commits.bytes
 	t.commits.mu.Unlock()
 	t.makingRoom.Lock()
 	s.PagesAside = len(t.aside)

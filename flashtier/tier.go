@@ -129,6 +129,7 @@ func Open(o Options) (*Tier, error) {
 	}
 	t.drained = sync.NewCond(&t.mu)
 	t.commits.changed = sync.NewCond(&t.commits.mu)
+	t.commits.most = opt.blobBytes()
 	t.reads.limit = opt.ReadBytes
 	if t.lock, err = lockDir(opt.Dir); err != nil {
 		return nil, err

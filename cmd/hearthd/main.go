@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -68,9 +67,7 @@ func run(c *Config) error {
 		return err
 	}
 	secrets.refreshAtHangup(stopped, log)
-	// The Go heap holds connections and buffers, not items: a few megabytes
-	// that are not worth collecting at every doubling.
-	debug.SetGCPercent(400)
+	go paceHeap(stopped, c.Memory)
 	events := watch.New(c.WatchBuffer)
 	options := c.cacheOptions(log)
 	options.Observer = cacheEvents{events}

@@ -64,13 +64,27 @@ func stored(s *hearth.Stats) (n uint64) {
 	return n
 }
 
+// memory says where -m goes: the sum of the others is at most the limit.
+func memory(s *hearth.Stats) []stat {
+	f := &s.Flash
+	return []stat{
+		gauge("hearth_mem_limit", s.Memory),
+		gauge("hearth_mem_index", s.Mem.IndexBytes),
+		gauge("hearth_mem_segments", s.Mem.SegmentBytes),
+		gauge("hearth_mem_hot", s.Mem.HotReserved),
+		gauge("hearth_mem_write_buffers", f.WriteBuffers),
+		gauge("hearth_mem_read_buffers", f.ReadBufferBytes),
+		gauge("hearth_mem_catalog", f.CatalogMemory),
+		gauge("hearth_mem_journal", f.JournalBytes),
+	}
+}
+
 // own are the statistics that memcached does not have.
 func own(s *hearth.Stats) []stat {
-	stats := []stat{
-		gauge("hearth_index_bytes", s.Mem.IndexBytes),
+	stats := append(memory(s),
 		gauge("hearth_index_items", s.Mem.IndexItems),
+		gauge("hearth_index_max_resize_us", s.Mem.MaxResizeNs/1000),
 		gauge("hearth_flash_items", s.Mem.FlashItems),
-		gauge("hearth_segment_bytes", s.Mem.SegmentBytes),
 		gauge("hearth_hot_bytes", s.Mem.HotBytes),
 		gauge("hearth_hot_items", s.Mem.HotItems),
 		counter("hearth_hits_ram", s.HitsRAM),
@@ -82,7 +96,7 @@ func own(s *hearth.Stats) []stat {
 		counter("hearth_demoted", s.Demoted),
 		counter("hearth_dropped_small", s.DroppedSmall),
 		gauge("hearth_recovered_items", s.Recovered),
-	}
+	)
 	if s.Engine == "" {
 		return stats
 	}
@@ -96,7 +110,6 @@ func own(s *hearth.Stats) []stat {
 		gauge("hearth_flash_device_out", yesNo(f.DeviceOut)),
 		gauge("hearth_recovery_ms", s.Recovery.Duration.Milliseconds()),
 		gauge("hearth_recovery_mode", strings.ReplaceAll(string(s.Recovery.Mode), " ", "_")),
-		gauge("hearth_journal_bytes", f.JournalBytes),
 		gauge("hearth_journal_used", f.JournalUsed),
 		counter("hearth_journal_entries", f.JournalEntries),
 		counter("hearth_journal_folds", f.Folds),

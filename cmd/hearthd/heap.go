@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// The Go heap holds connections, buffers and the catalog's tables, not items. What
+// of it is in use is counted where it belongs; what waits to be collected comes on
+// top of -m, and is bounded by this share of it, but is never less than leastGarbage:
+// a few megabytes are not worth collecting at every doubling.
+const (
+	garbageShare = 32
+	leastGarbage = 16 << 20
+	mostGarbage  = 64 << 20
+
+	leastGCPercent, mostGCPercent = 25, 400
+	paceEvery                     = 2 * time.Second
+)
+
+// gcPercent is how much garbage there may be, in percent of the live heap.
+func gcPercent(memory int64, live uint64) int {
+	garbage := uint64(min(mostGarbage, max(leastGarbage, memory/garbageShare)))
+	return int(min(mostGCPercent, max(leastGCPercent, 100*garbage/max(live, 1))))
+}
+
+// paceHeap has garbage collected often enough for its bound, until ctx is done.
+func paceHeap(ctx context.Context, memory int64) {
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	tick := time.NewTicker(paceEvery)
+	defer tick.Stop()
+	last := 0
+	for {
+		metrics.Read(sample)
+		// Changing it stops the world for a moment: not for a small difference.
+		if now := gcPercent(memory, sample[0].Value.Uint64()); now > last+last/8 || now < last-last/8 {
+			debug.SetGCPercent(now)
+			last = now
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
