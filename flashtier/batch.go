@@ -128,6 +128,7 @@ func (t *Tier) submit(b *Batch) error {
 	}
 	t.submitted++
 	t.mu.Unlock()
+	t.counts.deviceBytes.Add(uint64(len(b.op.Buf)))
 	b.op.SubmitTo(t.queue)
 	return nil
 }

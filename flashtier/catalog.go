@@ -54,7 +54,9 @@ type catalog struct {
 	store  atomic.Pointer[pebble.DB]
 	fence  atomic.Pointer[fence] // of the present store
 	broken atomic.Bool
-	told   atomic.Bool // nothing is to be logged of what goes wrong
+	// written is the bytes written to the files of all stores, compactions included.
+	written atomic.Uint64
+	told    atomic.Bool // nothing is to be logged of what goes wrong
 	// failing is set while pebble's background work fails; writes may stall.
 	failing atomic.Bool
 
@@ -105,7 +107,7 @@ func (c *catalog) openStore() (err error) {
 			err = fmt.Errorf("open catalog: %v", r)
 		}
 	}()
-	f := newFence(c.fs, func(err error) { catalogLog{c}.Fatalf("%v", err) })
+	f := newFence(c.fs, &c.written, func(err error) { catalogLog{c}.Fatalf("%v", err) })
 	o := &pebble.Options{
 		FS: f, Logger: catalogLog{c}, Merger: deadMerger, FormatMajorVersion: pebble.FormatNewest,
 		CacheSize: c.memory / cacheShare, MemTableSize: uint64(c.memory / memTableShare), MaxOpenFiles: catalogFiles,

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -18,15 +19,16 @@ import (
 // a write asks the fence whether it still stands open.
 type fence struct {
 	vfs.FS
-	beyond *vfs.MemFS // files made since
+	beyond *vfs.MemFS     // files made since
+	bytes  *atomic.Uint64 // written to files
 
 	mu     sync.RWMutex // held for reading by writes that are under way
 	err    error        // the failure; not nil once the fence is shut
 	closed func(err error)
 }
 
-func newFence(fs vfs.FS, closed func(err error)) *fence {
-	return &fence{FS: fs, beyond: vfs.NewMem(), closed: closed}
+func newFence(fs vfs.FS, bytes *atomic.Uint64, closed func(err error)) *fence {
+	return &fence{FS: fs, beyond: vfs.NewMem(), bytes: bytes, closed: closed}
 }
 
 // failure is why the fence is shut, or nil.
@@ -162,14 +164,20 @@ type fencedFile struct {
 
 // Write appends p.
 func (f *fencedFile) Write(p []byte) (int, error) {
-	f.fence.do(func() error { _, err := f.File.Write(p); return err })
+	f.write(p, func() error { _, err := f.File.Write(p); return err })
 	return len(p), nil
 }
 
 // WriteAt writes p at off.
 func (f *fencedFile) WriteAt(p []byte, off int64) (int, error) {
-	f.fence.do(func() error { _, err := f.File.WriteAt(p, off); return err })
+	f.write(p, func() error { _, err := f.File.WriteAt(p, off); return err })
 	return len(p), nil
+}
+
+func (f *fencedFile) write(p []byte, write func() error) {
+	if f.fence.do(write) {
+		f.fence.bytes.Add(uint64(len(p)))
+	}
 }
 
 // Preallocate reserves room.

@@ -57,7 +57,8 @@ type journal struct {
 	mu     sync.Mutex
 	folded *sync.Cond // on mu: tail has moved, or the ring is stuck
 
-	lastSync uint64 // head at the last sync; of one goroutine
+	lastSync uint64        // head at the last sync; of one goroutine
+	written  atomic.Uint64 // bytes of the blocks that syncs found changed
 }
 
 const (
@@ -379,6 +380,12 @@ func (j *journal) sync() error {
 	if err := unix.Msync(j.mem, unix.MS_SYNC); err != nil {
 		return fmt.Errorf("sync journal: %w", err)
 	}
+	since := j.lastSync
+	if since == 0 { // of this run
+		since = j.tail.Load()
+	}
+	blocks := head*entryBytes/blockSize - since*entryBytes/blockSize + 2 // with the one begun before, and the header
+	j.written.Add(min(blocks*blockSize, uint64(len(j.mem))))
 	j.lastSync = head
 	if j.synced != nil {
 		j.synced(j.mem)

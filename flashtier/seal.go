@@ -49,6 +49,7 @@ func (t *Tier) startSeal(s *seal) {
 		block := s.mem[:blockSize]
 		EncodeHeader(block, t.headerOf(p))
 		s.header.File, s.header.Kind, s.header.Off, s.header.Buf = p.file, ioq.Write, 0, block
+		t.counts.deviceBytes.Add(blockSize)
 		s.header.SubmitTo(t.queue)
 	}
 	blocks := s.mem[blockSize:]
@@ -57,6 +58,7 @@ func (t *Tier) startSeal(s *seal) {
 		Sealed: uint64(t.opt.Now()), Extents: p.extents,
 	})
 	s.trailer.File, s.trailer.Kind, s.trailer.Off, s.trailer.Buf = p.file, ioq.Write, dataEnd(t.pageSize), blocks
+	t.counts.deviceBytes.Add(uint64(len(blocks)))
 	s.trailer.SubmitTo(t.queue)
 
 	t.mu.Lock()

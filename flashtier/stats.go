@@ -25,7 +25,11 @@ type Stats struct {
 	ObjectsRead, BytesRead       uint64
 	ObjectsEvicted, BytesEvicted uint64 // live when their page was freed
 	ObjectsUsed, BytesUsed       int64  // live now
-	DeviceBytesWritten           uint64 // with indexes, headers and padding
+	// DeviceBytesWritten is what page files were given to write: records, with
+	// indexes, headers, trailers and padding, and what then failed.
+	DeviceBytesWritten  uint64
+	CatalogBytesWritten uint64 // by its log, flushes and compactions
+	JournalBytesWritten uint64 // blocks that had changed when it was synced
 
 	ReadIO      uint64 // reads that the device failed
 	ReadCRC     uint64 // ... whose bytes were bad
@@ -67,7 +71,12 @@ type counts struct {
 func (c *counts) wrote(b *Batch) {
 	c.objectsWritten.Add(uint64(len(b.entries)))
 	c.bytesWritten.Add(uint64(b.bytes))
-	c.deviceBytes.Add(uint64(len(b.op.Buf)))
+}
+
+// Written is the bytes that pages, catalog and journal were given to write since
+// Open, together.
+func (t *Tier) Written() uint64 {
+	return t.counts.deviceBytes.Load() + t.catalog.written.Load() + t.journal.written.Load()
 }
 
 // Stats gives the counters. It looks at every page.
@@ -128,6 +137,7 @@ func (t *Tier) addCatalog(s *Stats) {
 	c := &t.counts
 	s.JournalBytes, s.JournalUsed = int64(t.journal.n*entryBytes), int64(t.journal.used()*entryBytes)
 	s.JournalEntries = t.journal.head.Load()
+	s.CatalogBytesWritten, s.JournalBytesWritten = t.catalog.written.Load(), t.journal.written.Load()
 	s.Folds, s.FoldErrors = c.folds.Load(), c.foldErrors.Load()
 	s.Blobs, s.CatalogErrors = c.blobs.Load(), c.catalogErrors.Load()
 	s.CatalogBytes, s.CatalogMemory = t.catalog.sizes()
