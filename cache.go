@@ -59,6 +59,7 @@ type Cache struct {
 	cas     atomic.Uint64 // the last CAS given out
 	flushAt atomic.Uint32 // when a delayed FlushAll is due, 0 if none
 	hotGain hotGain
+	written wearLog
 	room    room
 	count   counters
 	started time.Time
@@ -194,6 +195,9 @@ func (c *Cache) clockLoop() {
 // advance sets the clock and does what is due by it.
 func (c *Cache) advance(now uint32) {
 	c.now.Store(now)
+	if c.flash != nil {
+		c.written.note(now, c.flash.Written())
+	}
 	if at := c.flushAt.Load(); at != 0 && at <= now && c.flushAt.CompareAndSwap(at, 0) {
 		c.flushNow()
 	}

@@ -27,7 +27,11 @@ type demoter struct {
 	settle   []victim      // segments emptied into that buffer
 	flying   []*shipment   // buffers on their way, oldest first
 	spare    []*shipment
-	failures int       // buffers that flash did not take
+	failures int   // buffers that flash did not take
+	bytes    int64 // of the records in the buffer being filled, as they are in RAM
+	wear     wearLimit
+	age      uint32    // seconds for which values that move were not used; 0 while RAM is short
+	stayed   int       // records that were refused and stayed in RAM, of the present demoteAged
 	until    time.Time // of a demoter that empties RAM at the end: when it gives up
 	hot      *hotList  // of such a one: what to warm after the restart
 	leaving  Leaving   // what the observer is told, kept so that telling allocates nothing
@@ -53,6 +57,7 @@ type victim struct {
 type shipment struct {
 	batch  *flashtier.Batch
 	moves  []move
+	bytes  int64
 	settle []victim
 }
 
@@ -77,7 +82,7 @@ func (c *Cache) demoteLoop() {
 }
 
 func (c *Cache) newDemoter() *demoter {
-	d := &demoter{c: c}
+	d := &demoter{c: c, wear: wearLimit{limit: &c.tuned.writeLimit}}
 	if c.flash != nil {
 		d.w = c.flash.NewWriter(flashtier.BucketDefault)
 	}
@@ -94,19 +99,6 @@ func (d *demoter) makeRoom() {
 		if !d.step(0) {
 			break
 		}
-	}
-	d.drain()
-}
-
-// demoteAged empties segments that were filled FlashAge ago.
-func (d *demoter) demoteAged() {
-	flashAge := d.c.tuned.age()
-	if d.w == nil || flashAge == 0 {
-		return
-	}
-	age := max(1, uint32(flashAge/time.Second))
-	d.c.mem.SealActive(age, d.c.now.Load())
-	for !d.c.stopping() && d.step(age) {
 	}
 	d.drain()
 }
@@ -129,6 +121,7 @@ func (d *demoter) step(minAge uint32) bool {
 // empty moves the live records of v into write buffers. The segment is freed
 // when the last of those has arrived.
 func (d *demoter) empty(v victim) {
+	d.measure()
 	for v.Next() {
 		d.demote(v.Victim)
 	}
@@ -146,17 +139,11 @@ func (d *demoter) empty(v victim) {
 func (d *demoter) demote(v *memtier.Victim) {
 	c := d.c
 	dst := d.reserve(v)
-	verdict, it, value := v.Judge(c.now.Load(), d.until.IsZero(), dst)
+	verdict, it, value := v.Judge(c.now.Load(), d.until.IsZero() && d.age == 0, dst)
 	if verdict != memtier.Demote {
 		return
 	}
-	if dst == nil {
-		d.left(v, &it, false)
-		return
-	}
-	if int64(len(value)) < c.tuned.minFlashItem.Load() && d.until.IsZero() {
-		c.count.droppedSmall.Add(1)
-		d.left(v, &it, false)
+	if why := d.refuses(v, &it, dst); why != admitted && d.refuse(v, &it, why) {
 		return
 	}
 	to, err := d.w.Commit(v.Hash(), v.Key(), value, it.Flags, it.Exptime, it.CAS, uint8(it.State))
@@ -165,6 +152,7 @@ func (d *demoter) demote(v *memtier.Victim) {
 		return
 	}
 	d.left(v, &it, true)
+	d.bytes += int64(memtier.RecordBytes(len(v.Key()), len(value)))
 	d.moves = append(d.moves, move{hash: v.Hash(), from: v.Loc(), cas: it.CAS, to: to})
 	if d.hot != nil && it.Accessed {
 		d.hot.add(v.Hash())
@@ -203,12 +191,21 @@ func (d *demoter) ship() {
 	}
 	s.moves, d.moves = d.moves, s.moves[:0]
 	s.settle, d.settle = d.settle, s.settle[:0]
+	s.bytes, d.bytes = d.bytes, 0
 	batch, err := d.w.Flush()
 	if err != nil {
 		d.c.opts.Logger.Error("cannot write to flash", "err", err)
 	}
 	s.batch = batch
 	d.flying = append(d.flying, s)
+	d.measure()
+}
+
+// measure looks at what was written to flash.
+func (d *demoter) measure() {
+	if d.w != nil {
+		d.wear.fill(d.c.opts.Clock(), d.c.flash.Written())
+	}
 }
 
 // arrive waits for the oldest buffer on its way, repoints the slots of its
@@ -256,6 +253,7 @@ func (d *demoter) repoint(s *shipment) {
 		}
 	}
 	c.count.demoted.Add(uint64(len(s.moves)))
+	c.count.demotedBytes.Add(uint64(s.bytes))
 	s.batch.Commit(gen, func(i int) (uint32, bool) { return s.moves[i].exptime, s.moves[i].to != 0 })
 }
 

@@ -234,6 +234,14 @@ func (ds *devices) Stats() flashtier.Stats {
 	return s
 }
 
+// Written is the sum of what was given to all devices to write.
+func (ds *devices) Written() (n uint64) {
+	for _, d := range ds.all {
+		n += d.Written()
+	}
+	return n
+}
+
 // IO is the sum over the queues.
 func (ds *devices) IO() ioq.Stats {
 	s := ds.all[0].queue.Stats()

@@ -39,12 +39,23 @@ type Options struct {
 	// A value that does not fit one stays in RAM until it is dropped. 0 means
 	// 4 MiB, or a sixty-fourth of Memory if that is less, but enough for MaxItem.
 	WriteBuffer int
-	// MinFlashItem is the length of the smallest value, in bytes, that moves
-	// to flash; smaller ones are dropped when RAM is short. 0 means all move.
+	// MinFlashItem is the size of the smallest item, in bytes, that moves to
+	// flash: key, value and a header of 24 bytes. Smaller ones are dropped when
+	// RAM is short. 0 means all move.
 	MinFlashItem int
-	// FlashAge moves values to flash once they are this old, even while RAM
-	// has room. 0 means only when RAM is short.
+	// FlashAge moves values to flash once they were not used for so long, even
+	// while RAM has room; what is not admitted then stays. 0 means only when RAM
+	// is short.
 	FlashAge time.Duration
+	// Admit says which values move to flash when RAM is short: all, the default;
+	// read, those that were read since they were written; prob:P, each with the
+	// probability P from 0 to 1. The rest is dropped. Close moves all.
+	Admit string
+	// WriteLimit bounds what is written to flash, in bytes a second, for the
+	// wear of the drive. Ten seconds of it may be saved up. What is over it is
+	// dropped when RAM is short: first values that were never read, then all.
+	// Close is not bound by it. 0 means none.
+	WriteLimit int64
 
 	// IOEngine is auto, pread, pread+direct, uring or uring+direct; empty
 	// means auto. See package ioq.
@@ -104,6 +115,7 @@ func (o Options) withDefaults() Options {
 	def(&o.MaxItem, 1<<20)
 	def(&o.PageSize, int(min(64<<20, max(minPage, o.FlashSize/8&^(pageAlignment-1)))))
 	def(&o.WriteBuffer, o.defaultWriteBuffer())
+	def(&o.Admit, "all")
 	def(&o.IOEngine, "auto")
 	def(&o.IOThreads, 4)
 	def(&o.IODepth, 128)
@@ -159,6 +171,7 @@ func (o Options) validate(dir string) error {
 		{o.FlashSize < 0 || o.FlashSize > maxFlash, fmt.Sprintf("FlashSize %d is not within 0 and %d", o.FlashSize, int64(maxFlash))},
 		{o.HotPercent > 80, fmt.Sprintf("HotPercent %d is more than 80", o.HotPercent)},
 		{o.FlashSize > 0 && o.MemoryFile != "", fmt.Sprintf("MemoryFile %s and FlashSize %d: the flash tier keeps what is in RAM, too", o.MemoryFile, o.FlashSize)},
+		{o.WriteLimit < 0, fmt.Sprintf("WriteLimit %d is negative", o.WriteLimit)},
 		{o.Backpressure < 0, fmt.Sprintf("Backpressure %v is negative", o.Backpressure)},
 	} {
 		if check.bad {
@@ -167,6 +180,9 @@ func (o Options) validate(dir string) error {
 	}
 	if o.FlashSize == 0 {
 		return nil
+	}
+	if _, err := parseAdmission(o.Admit); err != nil {
+		return err
 	}
 	return o.validateFlash(dir)
 }

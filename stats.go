@@ -2,6 +2,7 @@ package hearth
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/hearthcache/hearth/flashtier"
 	"github.com/hearthcache/hearth/ioq"
@@ -14,7 +15,8 @@ type counters struct {
 	missExpired, missEvicted, missBadRecord       atomic.Uint64
 	collisions, flushes                           atomic.Uint64
 	backpressured, backpressureUs                 atomic.Uint64
-	demoted, promoted, droppedSmall, flashEvicted atomic.Uint64
+	demoted, demotedBytes, promoted, flashEvicted atomic.Uint64
+	refused                                       [refusals]atomic.Uint64
 	gatHits, gatMisses                            atomic.Uint64
 	outcomes                                      [Claim + 1][NoRoom + 1]atomic.Uint64
 }
@@ -38,8 +40,23 @@ type Stats struct {
 
 	Demoted      uint64 // records written to flash
 	Promoted     uint64 // flash values offered to the hot values
-	DroppedSmall uint64 // records dropped for being smaller than MinFlashItem
 	FlashEvicted uint64 // live records that went with their reclaimed page
+
+	DemotedBytes uint64 // the records of Demoted, as they were in RAM
+
+	// Records dropped from RAM instead of being written to flash. They are among
+	// Mem.Evictions.
+	DroppedSmall    uint64 // smaller than MinFlashItem
+	DroppedUnread   uint64 // never read, by Admit
+	DroppedByChance uint64 // by Admit
+	DroppedForWear  uint64 // over WriteLimit
+	DroppedNoPlace  uint64 // larger than flash takes, or flash takes nothing; all, without flash
+
+	// What was written to flash: by pages, catalog and journal together.
+	Elapsed          time.Duration // since Open
+	FlashWritten     uint64        // since Open
+	FlashWrittenHour uint64        // in the last 60 to 65 minutes, or since Open
+	FlashWrittenDay  uint64        // in the last 24 hours and up to five minutes, or since Open
 
 	Recovery  flashtier.Recovery // what Open found on flash
 	Recovered int64              // items that came back at Open
@@ -50,6 +67,23 @@ type Stats struct {
 	Flash     flashtier.Stats
 	IO        ioq.Stats
 	Engine    string // of the io queue, empty without flash
+}
+
+// WriteAmplification is how many bytes were written to flash for each of the
+// records that moved there; 0 if none did.
+func (s *Stats) WriteAmplification() float64 {
+	if s.DemotedBytes == 0 {
+		return 0
+	}
+	return float64(s.FlashWritten) / float64(s.DemotedBytes)
+}
+
+// FlashWrittenPerDay is FlashWritten as it would be for a day at this rate.
+func (s *Stats) FlashWrittenPerDay() float64 {
+	if s.Elapsed <= 0 {
+		return 0
+	}
+	return float64(s.FlashWritten) / s.Elapsed.Hours() * 24
 }
 
 // Asked returns how many changes with the verb there were.
@@ -70,9 +104,13 @@ func (c *Cache) Stats() Stats {
 		MissBadRecord: n.missBadRecord.Load(), Collisions: n.collisions.Load(),
 		Flushes: n.flushes.Load(), TouchHits: n.gatHits.Load(), TouchMisses: n.gatMisses.Load(),
 		Backpressured: n.backpressured.Load(), BackpressureUs: n.backpressureUs.Load(),
-		Demoted: n.demoted.Load(), Promoted: n.promoted.Load(), DroppedSmall: n.droppedSmall.Load(), FlashEvicted: n.flashEvicted.Load(),
-		Recovery: c.recovery, Recovered: c.recovered, Memory: c.Memory(), FlashSize: c.opts.FlashSize, Mem: c.mem.Stats(),
+		Demoted: n.demoted.Load(), Promoted: n.promoted.Load(), FlashEvicted: n.flashEvicted.Load(), DemotedBytes: n.demotedBytes.Load(),
+		DroppedSmall: n.refused[refusedSmall].Load(), DroppedUnread: n.refused[refusedUnread].Load(),
+		DroppedByChance: n.refused[refusedByChance].Load(), DroppedForWear: n.refused[refusedForWear].Load(),
+		DroppedNoPlace: n.refused[refusedPlace].Load(),
+		Recovery:       c.recovery, Recovered: c.recovered, Memory: c.Memory(), FlashSize: c.opts.FlashSize, Mem: c.mem.Stats(),
 	}
+	s.Elapsed = c.opts.Clock().Sub(c.started)
 	for v := range n.outcomes {
 		for st := range n.outcomes[v] {
 			s.Changes[v][st] = n.outcomes[v][st].Load()
@@ -80,6 +118,9 @@ func (c *Cache) Stats() Stats {
 	}
 	if c.flash != nil {
 		s.Flash, s.IO, s.Engine = c.flash.Stats(), c.flash.IO(), c.flash.Engine()
+		s.FlashWritten = c.flash.Written()
+		s.FlashWrittenHour = c.written.since(60*60/wearSlice, s.FlashWritten)
+		s.FlashWrittenDay = c.written.since(wearSlices, s.FlashWritten)
 	}
 	return s
 }

@@ -11,12 +11,17 @@ type tunable struct {
 	memory       atomic.Int64 // Options.Memory
 	minFlashItem atomic.Int64
 	flashAge     atomic.Int64 // nanoseconds
+	admission    atomic.Pointer[admission]
+	writeLimit   atomic.Int64 // bytes a second
 }
 
 func (t *tunable) set(o *Options) {
 	t.memory.Store(o.Memory)
 	t.minFlashItem.Store(int64(o.MinFlashItem))
 	t.flashAge.Store(int64(o.FlashAge))
+	a, _ := parseAdmission(o.Admit) // validate has seen it
+	t.admission.Store(a)
+	t.writeLimit.Store(o.WriteLimit)
 }
 
 // SetMemory changes Options.Memory. What is over a lower limit goes as segments

@@ -8,7 +8,7 @@ import (
 )
 
 // TestTune changes options of a running cache: values that have come of age move
-// to flash, but for those that are too small now.
+// to flash, but for those that are too small now, which stay.
 func TestTune(t *testing.T) {
 	t.Parallel()
 	c := openTest(t, Options{Memory: 32 << 20, FlashSize: 64 << 20, MaxItem: 64 << 10})
@@ -28,10 +28,13 @@ func TestTune(t *testing.T) {
 	if it, err := c.Get(ctx, "large"); err != nil || len(it.Value) != 1000 {
 		t.Errorf("the large value: %v", err)
 	}
-	if _, err := c.Get(ctx, "small"); !errors.Is(err, ErrNotFound) {
+	if it, err := c.Get(ctx, "small"); err != nil || len(it.Value) != 10 {
 		t.Errorf("the small value: %v", err)
 	}
-	if s := c.Stats(); s.DroppedSmall != 1 || s.HitsFlash != 1 {
-		t.Errorf("dropped %d, %d hits on flash", s.DroppedSmall, s.HitsFlash)
+	if s := c.Stats(); s.DroppedSmall != 0 || s.HitsFlash != 1 || s.HitsRAM != 1 {
+		t.Errorf("dropped %d, %d hits on flash, %d in RAM", s.DroppedSmall, s.HitsFlash, s.HitsRAM)
+	}
+	if err := c.SetAdmit("prob:2"); !errors.Is(err, ErrOptions) {
+		t.Errorf("prob:2: %v", err)
 	}
 }

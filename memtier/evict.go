@@ -72,7 +72,8 @@ type Victim struct {
 	kept    uint64 // units copied to the newest segment
 	demoted uint32
 	large   bool
-	stay    bool // a large one that is kept
+	stay    bool   // a large one that is kept
+	stayed  uint32 // since when, unix seconds
 	done    bool
 }
 
@@ -133,18 +134,37 @@ func (v *Victim) Judge(now uint32, mayKeep bool, dst []byte) (Verdict, Item, []b
 	return Demote, it, append(dst, v.cur.value()...)
 }
 
+// Keep has the current record, which was judged Demote and is not to move after
+// all, stay in RAM: it is copied to the newest segment, if there is one. False says
+// that there is no room, or that no slot points at it any more.
+func (v *Victim) Keep(now uint32) bool {
+	s := v.t.lock(v.hash)
+	defer s.mu.Unlock()
+	p := v.t.findLocked(s, v.hash)
+	if p == nil || p.loc() != v.loc || !v.copyLocked(s, p, now) {
+		return false
+	}
+	v.demoted--
+	return true
+}
+
 // keepLocked copies the current record, of a locked shard, to the newest
 // segment. A large one stays where it is and becomes the newest by Free.
 func (v *Victim) keepLocked(s *shard, p *slot, now uint32) bool {
+	units := unitsFor(v.cur.keyLen(), v.cur.valLen())
+	if !v.large && v.kept+units > 1<<v.t.segs.shift/2 {
+		return false
+	}
+	return v.copyLocked(s, p, now)
+}
+
+func (v *Victim) copyLocked(s *shard, p *slot, now uint32) bool {
 	if v.large {
-		v.stay = true
+		v.stay, v.stayed = true, now
 		p.age()
 		return true
 	}
 	units := unitsFor(v.cur.keyLen(), v.cur.valLen())
-	if v.kept+units > 1<<v.t.segs.shift/2 {
-		return false
-	}
 	l, ok := v.t.segs.alloc(units, now, 0)
 	if !ok {
 		return false
@@ -180,7 +200,7 @@ func (v *Victim) Evict() bool {
 func (v *Victim) Free() {
 	g := v.t.segs
 	if v.stay {
-		g.keepLarge(v.n)
+		g.keepLarge(v.n, v.stayed)
 		return
 	}
 	if !v.done || g.meta[v.n].settled.Load() != v.demoted {
@@ -193,13 +213,13 @@ func (v *Victim) Free() {
 
 // keepLarge makes a large victim the newest of the sealed, or gives it back if
 // its record died meanwhile.
-func (g *segments) keepLarge(n uint32) {
-	if !g.relink(n) {
+func (g *segments) keepLarge(n, now uint32) {
+	if !g.relink(n, now) {
 		g.giveBack(n)
 	}
 }
 
-func (g *segments) relink(n uint32) bool {
+func (g *segments) relink(n, now uint32) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	m := &g.meta[n]
@@ -207,6 +227,7 @@ func (g *segments) relink(n uint32) bool {
 		return false
 	}
 	m.state.And(^uint64(victimBit))
+	m.sealedAt = now
 	g.linkLocked(n)
 	return true
 }

@@ -51,6 +51,10 @@ func unitsFor(keyLen, valLen int) uint64 {
 	return uint64(headerBytes+keyLen+valLen+7) >> unitShift
 }
 
+// RecordBytes is what an item takes of a segment, in bytes: its header, key and
+// value.
+func RecordBytes(keyLen, valLen int) int { return int(unitsFor(keyLen, valLen)) << unitShift }
+
 func makeShape(keyLen, valLen int, extent uint64, s State) uint64 {
 	return uint64(valLen) | uint64(keyLen)<<keyLenShift | extent<<extentShift | uint64(s)<<stateShift
 }
