@@ -29,6 +29,7 @@ func TestSettingsFollowCommands(t *testing.T) {
 		{"slabs automove 2", "slab_automove", "2"}, {"slabs automove ratio 0.5", "slab_automove_ratio", "0.50"},
 		{"slabs automove freeratio 0.5", "slab_automove_freeratio", "0.500"}, {"slabs automove window 3", "slab_automove_window", "3"},
 		{"extstore item_size 100", "ext_item_size", "100"}, {"extstore item_age 9", "ext_item_age", "9"},
+		{"extstore admit prob:0.5", "hearth_ext_admit", "prob:0.5"}, {"extstore write_mbps 2.5", "hearth_ext_write_mbps", "2.500"},
 		{"extstore item_age 4294967295", "ext_item_age", "4294967295"},
 		{"extstore low_ttl 5", "ext_low_ttl", "5"}, {"extstore recache_rate 6", "ext_recache_rate", "6"},
 		{"extstore compact_under 7", "ext_compact_under", "7"}, {"extstore drop_under 8", "ext_drop_under", "8"},

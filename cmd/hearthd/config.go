@@ -64,6 +64,8 @@ type Config struct {
 	WriteBuffer  int
 	MinFlashItem int
 	FlashAge     time.Duration
+	Admit        string
+	WriteLimit   int64
 	IOEngine     string
 	IOThreads    int
 	IODepth      int
@@ -121,6 +123,7 @@ func defaults() Config {
 		Memory:           64 * mebibyte,
 		MaxItem:          mebibyte,
 		IOEngine:         "auto",
+		Admit:            "all",
 		HotPercent:       10,
 		Backpressure:     time.Second,
 		ShutdownTimeout:  30 * time.Second,

@@ -158,7 +158,7 @@ func (c *Config) cacheOptions(log *slog.Logger) hearth.Options {
 	return hearth.Options{
 		Memory: c.Memory, MaxItem: c.MaxItem, NoEvictions: c.NoEvictions, MemoryFile: c.MemoryFile,
 		FlashSize: c.FlashSize, PageSize: c.PageSize, WriteBuffer: c.WriteBuffer,
-		MinFlashItem: c.MinFlashItem, FlashAge: c.FlashAge,
+		MinFlashItem: c.MinFlashItem, FlashAge: c.FlashAge, Admit: c.Admit, WriteLimit: c.WriteLimit,
 		IOEngine: c.IOEngine, IOThreads: c.IOThreads, IODepth: c.IODepth,
 		HotPercent: c.HotPercent, Backpressure: c.Backpressure, Logger: log,
 		ShutdownTimeout: c.ShutdownTimeout, JournalSync: c.JournalSync,

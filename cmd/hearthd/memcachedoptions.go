@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hearthcache/hearth"
 )
 
 // Why settings that name a part of memcached have no effect here.
@@ -81,9 +84,9 @@ var storageOptions = []setting{
 		set: number(1, 1024, 1, func(c *Config) *int { return &c.IOThreads })},
 	{name: "ext_io_depth", arg: "N", help: "reads and writes with the kernel at a time (default 128)",
 		set: number(1, 4096, 1, func(c *Config) *int { return &c.IODepth })},
-	{name: "ext_item_size", arg: "N", help: "smaller values do not move to flash (default 0, memcached's is 512)",
+	{name: "ext_item_size", arg: "N", help: "smaller items, with key and header, do not move to flash (default 0, memcached's is 512)",
 		set: number(0, maxItem, 1, func(c *Config) *int { return &c.MinFlashItem })},
-	{name: "ext_item_age", arg: "S", help: "move values to flash at this age though RAM has room; 0 counts as 1 (default never)", set: setItemAge},
+	{name: "ext_item_age", arg: "S", help: "move values to flash that were not used for so long though RAM has room; 0 counts as 1 (default never)", set: setItemAge},
 	{name: "ext_low_ttl", arg: "S", help: "shorter TTLs have pages of their own", set: reportWhole("ext_low_ttl", 0, math.MaxUint32, 1),
 		noEffect: "this version has one bucket of pages"},
 	{name: "ext_recache_rate", arg: "N", help: "copy every Nth value read back to RAM", set: reportWhole("ext_recache_rate", 0, math.MaxUint32, 1),
@@ -104,6 +107,13 @@ var ownOptions = []setting{
 		set: duration(1, 86400, time.Second, func(c *Config) *time.Duration { return &c.AuthTimeout })},
 	{name: "ext_io", arg: "NAME", help: "auto, pread, pread+direct, uring or uring+direct (default auto)",
 		set: oneOf(func(c *Config) *string { return &c.IOEngine }, "auto", "pread", "pread+direct", "uring", "uring+direct")},
+	{name: "ext_admit", arg: "NAME", help: "what moves to flash when RAM is short, and is not dropped: all, read (what was read since it was written) or prob:P (each with probability P) (default all)",
+		set: setAdmit},
+	{name: "ext_write_mbps", arg: "MB", help: "most that is written to flash, in megabytes a second over ten seconds and more; what is over it is dropped, unread values first; 0 is no limit (default 0)",
+		set: func(c *Config, value string) (err error) {
+			c.WriteLimit, err = writeLimit(value)
+			return err
+		}},
 	{name: "backpressure_ms", arg: "MS", help: "longest wait of a set for room (default 1000)",
 		set: duration(1, unlimited, time.Millisecond, func(c *Config) *time.Duration { return &c.Backpressure })},
 	{name: "shutdown_timeout", arg: "S", help: "longest time a stop moves values from RAM to flash, or to the file of -e, after it has waited for clients as long, or 5 if that is more (default 30)",
@@ -198,6 +208,23 @@ func setItemAge(c *Config, value string) error {
 		c.FlashAge = time.Duration(max(n, 1)) * time.Second
 	}
 	return err
+}
+
+func setAdmit(c *Config, value string) error {
+	if hearth.CheckAdmit(value) != nil {
+		return errors.New("must be all, read or prob:P with P from 0 to 1")
+	}
+	c.Admit = value
+	return nil
+}
+
+// writeLimit reads megabytes a second, of which parts may be given.
+func writeLimit(value string) (bytes int64, err error) {
+	x, err := strconv.ParseFloat(value, 64)
+	if err != nil || !(x >= 0 && x <= 1e6) {
+		return 0, errors.New("must be a number from 0 to 1000000")
+	}
+	return int64(x * 1e6), nil
 }
 
 func setHotPercent(c *Config, value string) error {

@@ -8,8 +8,8 @@ import (
 	"github.com/hearthcache/hearth/protocol"
 )
 
-// What is set by lru, slabs and extstore is reported by stats settings. Only two
-// settings have an effect: extstore item_size and item_age.
+// What is set by lru, slabs and extstore is reported by stats settings. Of those,
+// extstore item_size, item_age, admit and write_mbps have an effect.
 
 func (h *admin) report(name, value string) string {
 	h.mu.Lock()
@@ -139,6 +139,10 @@ func (h *admin) extstore(args []string) string {
 	name, value := args[0], args[1]
 	n, ok := number32(value)
 	switch name {
+	case "admit":
+		return h.setAdmit(value)
+	case "write_mbps":
+		return h.setWriteLimit(value)
 	case "max_frag":
 		return h.reportReal("ext_max_frag", value, 2)
 	case "free_memchunks": // memcached takes and ignores it, too
@@ -168,6 +172,28 @@ func (h *admin) setMinFlashItem(bytes int) {
 	defer h.mu.Unlock()
 	h.config.MinFlashItem = bytes
 	h.cache.SetMinFlashItem(bytes)
+}
+
+func (h *admin) setAdmit(policy string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.cache.SetAdmit(policy) != nil {
+		return protocol.Error
+	}
+	h.config.Admit = policy
+	return protocol.OK
+}
+
+func (h *admin) setWriteLimit(value string) string {
+	bytes, err := writeLimit(value)
+	if err != nil {
+		return protocol.Error
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.config.WriteLimit = bytes
+	h.cache.SetWriteLimit(bytes)
+	return protocol.OK
 }
 
 // setFlashAge takes the age in seconds; the largest means never.
