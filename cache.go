@@ -136,7 +136,7 @@ func (c *Cache) openFlash(dir string) (err error) {
 		Buffers: writeBuffers, ReadBytes: o.readBytes(), Queue: d.queue, Now: c.now.Load,
 		Hash:         func(key []byte) uint64 { return c.mem.Hash(key) },
 		JournalBytes: o.journalBytes(), CatalogMemory: o.catalogBytes(), JournalSync: o.JournalSync, AfterPowerLoss: o.AfterPowerLoss,
-		AcceptStale: o.AcceptStale, Logger: o.Logger, Progress: c.progress,
+		AcceptStale: o.AcceptStale, Logger: o.Logger, SlowRead: o.SlowRead, Progress: c.progress,
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("open flash tier: %w", err), d.closeQueue())

@@ -86,6 +86,9 @@ type Options struct {
 	// so may values that were changed within JournalSync of the power loss; or
 	// "strict": the cache starts empty after a power loss.
 	AfterPowerLoss string
+	// SlowRead is how long a read from flash takes that Logger is told of, with
+	// its key: one in ten seconds at most. 0 means none is.
+	SlowRead time.Duration
 	// AcceptStale rebuilds the flash tier from its pages when its catalog is
 	// lost or broken, instead of starting empty: values come back that were
 	// overwritten or deleted.
@@ -173,6 +176,7 @@ func (o Options) validate(dir string) error {
 		{o.FlashSize > 0 && o.MemoryFile != "", fmt.Sprintf("MemoryFile %s and FlashSize %d: the flash tier keeps what is in RAM, too", o.MemoryFile, o.FlashSize)},
 		{o.WriteLimit < 0, fmt.Sprintf("WriteLimit %d is negative", o.WriteLimit)},
 		{o.Backpressure < 0, fmt.Sprintf("Backpressure %v is negative", o.Backpressure)},
+		{o.SlowRead < 0, fmt.Sprintf("SlowRead %v is negative", o.SlowRead)},
 	} {
 		if check.bad {
 			return fmt.Errorf("%w: %s", ErrOptions, check.what)

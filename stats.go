@@ -94,6 +94,13 @@ func (s *Stats) Asked(v Verb) (n uint64) {
 	return n
 }
 
+// MissAbsent is how many of the Misses had no cause: there was no such item. The
+// causes also count changes, which are no misses, of values that proved to be
+// bad, so that it may be that many too low.
+func (s *Stats) MissAbsent() uint64 {
+	return s.Misses - min(s.Misses, s.MissExpired+s.MissEvicted+s.MissBadRecord)
+}
+
 // Stats returns the cache's statistics. The fields are read one after the
 // other, so that their sums may be off by what happens meanwhile.
 func (c *Cache) Stats() Stats {

@@ -1,6 +1,8 @@
 package flashtier
 
 import (
+	"context"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -17,7 +19,10 @@ type complaints struct {
 }
 
 // complain logs an error, unless the same message was logged a moment ago.
-func (t *Tier) complain(msg string, args ...any) {
+func (t *Tier) complain(msg string, args ...any) { t.tell(slog.LevelError, msg, args...) }
+
+// tell is complain for what need not be an error.
+func (t *Tier) tell(level slog.Level, msg string, args ...any) {
 	c := &t.complaints
 	now := time.Now()
 	c.mu.Lock()
@@ -35,5 +40,5 @@ func (t *Tier) complain(msg string, args ...any) {
 	}
 	c.last[msg] = now
 	c.mu.Unlock()
-	t.opt.Logger.Error("flash tier: "+msg, args...)
+	t.opt.Logger.Log(context.Background(), level, "flash tier: "+msg, args...)
 }

@@ -67,6 +67,9 @@ type Options struct {
 	AcceptStale bool
 	// Logger is told of what goes wrong in the background. Default: nobody.
 	Logger *slog.Logger
+	// SlowRead is how long a read takes that Logger is told of, with its key; the
+	// same once in ten seconds at most. 0 means none is.
+	SlowRead time.Duration
 	// Progress, if not nil, is called now and then by Recover, with the records
 	// it has come by and how many there are.
 	Progress func(done, total int64)

@@ -2,6 +2,8 @@ package flashtier
 
 import (
 	"fmt"
+	"log/slog"
+	"time"
 
 	"github.com/hearthcache/hearth/ioq"
 )
@@ -16,6 +18,7 @@ type Read struct {
 	version uint32 // of the page, while it is pinned
 	skip    int    // bytes of the buffer before the record, in direct mode
 	mem     []byte
+	since   time.Duration // epoch to submission, of one that was not done then; else 0
 	op      ioq.Op
 }
 
@@ -46,8 +49,31 @@ func (t *Tier) StartRead(a Addr, n ioq.Notifier, tag uint64) (*Read, error) {
 	op := &r.op
 	op.File, op.Kind, op.Off, op.Buf = p.file, ioq.Read, from, r.mem[:to-from]
 	op.Notifier, op.Tag = n, tag
+	begun := t.latencies.begin()
 	op.SubmitTo(t.queue)
+	r.since = 0
+	switch {
+	case !op.Inline():
+		r.since = time.Since(epoch)
+	case begun != 0:
+		t.latencies.add(time.Since(epoch)-begun, inlineSample)
+	}
 	return r, nil
+}
+
+// took counts how long the read took, from when it was submitted until somebody
+// asked for it, and says so of a slow one.
+func (r *Read) took(key []byte) {
+	if r.since == 0 {
+		return
+	}
+	t, took := r.tier, time.Since(epoch)-r.since
+	r.since = 0
+	t.latencies.add(took, 1)
+	if slow := t.opt.SlowRead; slow > 0 && took >= slow {
+		t.counts.slowReads.Add(1)
+		t.tell(slog.LevelWarn, "slow read", "took", took, "key", string(key), "page", r.page.id, "bytes", len(r.op.Buf))
+	}
 }
 
 // span is what must be read for the size bytes at off: as they are, or in direct
@@ -80,6 +106,7 @@ func (r *Read) Created() uint32 { return r.page.created }
 func (r *Read) Finish(key []byte) (Record, error) {
 	r.op.Wait()
 	t := r.tier
+	r.took(key)
 	if r.op.Err != nil {
 		t.counts.readIO.Add(1)
 		t.fault(r.page)

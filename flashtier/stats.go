@@ -40,6 +40,11 @@ type Stats struct {
 	BadIndexes  uint64 // index frames that could not be used
 	WriteErrors uint64
 
+	// ReadLatency has all reads: one that was done as soon as it was submitted
+	// counts for sixteen of its kind or for none.
+	ReadLatency Latency
+	SlowReads   uint64 // reads that took Options.SlowRead or longer
+
 	JournalBytes   int64  // size of the ring
 	JournalUsed    int64  // of it, what is not folded yet
 	JournalEntries uint64 // appended, in all runs
@@ -65,6 +70,7 @@ type counts struct {
 	objectsEvicted, bytesEvicted                atomic.Uint64
 	readIO, readCRC, readVersion, readKey       atomic.Uint64
 	readGone, readBusy, badIndexes, writeErrors atomic.Uint64
+	slowReads                                   atomic.Uint64
 	folds, foldErrors, blobs, catalogErrors     atomic.Uint64
 }
 
@@ -102,6 +108,8 @@ func (t *Tier) Stats() Stats {
 		ReadBusy:           c.readBusy.Load(),
 		BadIndexes:         c.badIndexes.Load(),
 		WriteErrors:        c.writeErrors.Load(),
+		ReadLatency:        t.latencies.look(),
+		SlowReads:          c.slowReads.Load(),
 		DeviceOut:          t.out.Load(),
 		ReadBufferBytes:    t.reads.mapped.Load(),
 		WriteBuffers:       int64(t.opt.Buffers) * int64(t.opt.BufferSize),

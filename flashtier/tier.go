@@ -88,6 +88,7 @@ type Tier struct {
 	stop     chan struct{}
 
 	complaints complaints
+	latencies  latencies
 
 	folding    sync.Mutex // one fold at a time; held across its write
 	foldBuffer []entry

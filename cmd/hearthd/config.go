@@ -75,6 +75,8 @@ type Config struct {
 	ShutdownTimeout time.Duration
 	JournalSync     time.Duration
 	AfterPowerLoss  string
+	SlowRead        time.Duration
+	LogFormat       string // text or json
 	AcceptStale     bool
 
 	// Reported holds, by their names in memcached's "stats settings", the
@@ -129,6 +131,7 @@ func defaults() Config {
 		ShutdownTimeout:  30 * time.Second,
 		JournalSync:      time.Second,
 		AfterPowerLoss:   "warm",
+		LogFormat:        "text",
 		Reported:         reportedDefaults(),
 	}
 }

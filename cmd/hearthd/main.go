@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -50,7 +51,7 @@ func run(c *Config) error {
 	}
 	level := new(slog.LevelVar)
 	level.Set(logLevel(c.Verbosity))
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	log := newLog(os.Stderr, c.LogFormat, level)
 	told, forget := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
 	defer forget()
 	stopped, stop := context.WithCancel(told)
@@ -162,8 +163,17 @@ func (c *Config) cacheOptions(log *slog.Logger) hearth.Options {
 		IOEngine: c.IOEngine, IOThreads: c.IOThreads, IODepth: c.IODepth,
 		HotPercent: c.HotPercent, Backpressure: c.Backpressure, Logger: log,
 		ShutdownTimeout: c.ShutdownTimeout, JournalSync: c.JournalSync,
-		AfterPowerLoss: c.AfterPowerLoss, AcceptStale: c.AcceptStale,
+		AfterPowerLoss: c.AfterPowerLoss, AcceptStale: c.AcceptStale, SlowRead: c.SlowRead,
 	}
+}
+
+// newLog writes lines of the format, text or json, from level on.
+func newLog(out io.Writer, format string, level slog.Leveler) *slog.Logger {
+	o := &slog.HandlerOptions{Level: level}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(out, o))
+	}
+	return slog.New(slog.NewTextHandler(out, o))
 }
 
 // logLevel is what -v, given that often, logs: more of what the server does.

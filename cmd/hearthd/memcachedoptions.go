@@ -122,6 +122,10 @@ var ownOptions = []setting{
 		set: duration(1, 3600_000, time.Millisecond, func(c *Config) *time.Duration { return &c.JournalSync })},
 	{name: "after_power_loss", arg: "NAME", help: "warm or strict: whether what was on flash comes back after a power loss (default warm)",
 		set: oneOf(func(c *Config) *string { return &c.AfterPowerLoss }, "warm", "strict")},
+	{name: "slow_read_ms", arg: "MS", help: "log reads from flash that take so long, with the key, once in ten seconds at most; 0 is none (default 0)",
+		set: duration(0, unlimited, time.Millisecond, func(c *Config) *time.Duration { return &c.SlowRead })},
+	{name: "log_format", arg: "NAME", help: "text or json: how lines of the log look (default text)",
+		set: oneOf(func(c *Config) *string { return &c.LogFormat }, "text", "json")},
 	{name: "rebuild", arg: "NAME", help: "accept_stale: when the catalog is lost, rebuild it from the pages, with values that were overwritten or deleted", set: setRebuild},
 	{name: "hot_percent", arg: "PCT", help: "share of -m for copies of flash values that are read again; 0 is none (default 10)", set: setHotPercent},
 }
