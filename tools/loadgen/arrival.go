@@ -56,6 +56,6 @@ func (a *arrival) describe(name []byte, wanted int, newest uint64) string {
 	case a.version > newest:
 		return fmt.Sprintf("key %s: version %d was never stored, the newest is %d", name, a.version, newest)
 	}
-	return fmt.Sprintf("key %s: stale, version %d, but %d was stored before the get was sent",
+	return fmt.Sprintf("key %s: stale, version %d: overwritten, deleted or expired before the get was sent, %d is the oldest that may come",
 		name, a.version, a.ask.version)
 }

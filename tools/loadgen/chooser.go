@@ -25,12 +25,18 @@ type chooser struct {
 	work     *Work
 	supply   *supply
 	versions *versions
-	picker   *picker
+	expiry   *expiry
+	picker   *picker // of gets
+	changes  *picker // of all else
 	rng      rng
 }
 
-func newChooser(w *Work, s *supply, v *versions, worker uint64) *chooser {
-	c := &chooser{work: w, supply: s, versions: v, picker: newPicker(w.Dist, w.Keys, w.Seed, worker)}
+func newChooser(w *Work, s *supply, v *versions, e *expiry, worker uint64) *chooser {
+	c := &chooser{work: w, supply: s, versions: v, expiry: e, picker: newPicker(w.Dist, w.Keys, w.Seed, worker)}
+	c.changes = c.picker
+	if w.HasChangeDist {
+		c.changes = newPicker(w.ChangeDist, w.Keys, w.Seed, worker)
+	}
 	c.rng.state = mix(w.Seed ^ mix(worker))
 	return c
 }
@@ -38,36 +44,58 @@ func newChooser(w *Work, s *supply, v *versions, worker uint64) *chooser {
 // fill makes o the next request of the connection of that number, or says that
 // there is none left.
 func (c *chooser) fill(o *op, client uint64) bool {
-	o.set = c.wantSet()
-	want := uint64(1)
-	if !o.set {
-		want = uint64(c.work.Multiget)
+	if o.verb = c.verb(); o.verb != get {
+		return c.fillChange(o, client)
 	}
-	first, n := c.supply.take(want)
+	first, n := c.supply.take(uint64(c.work.Multiget))
 	for i := first; i < first+n; i++ {
-		o.asks = append(o.asks, c.ask(o.set, c.picker.key(i), client))
+		o.asks = append(o.asks, c.askGet(c.picker.key(i), o.start))
 	}
 	return n > 0
 }
 
-func (c *chooser) wantSet() bool {
-	switch c.work.Kind {
-	case Load:
-		return true
-	case Mixed:
-		return c.rng.float() < c.work.SetRatio
+// fillChange is fill of a request that is not a get.
+func (c *chooser) fillChange(o *op, client uint64) bool {
+	i, n := c.supply.take(1)
+	if n == 0 {
+		return false
 	}
-	return false
+	a := ask{key: c.changes.key(i)}
+	if c.versions.tracked {
+		a.key = c.own(a.key, client)
+	}
+	if o.verb != touch {
+		a.version = c.versions.issue(a.key)
+	}
+	c.expiry.suspend(a.key)
+	o.asks = append(o.asks, a)
+	return true
 }
 
-func (c *chooser) ask(set bool, key, client uint64) ask {
-	if !set {
-		return ask{key: key, version: c.versions.oldest(key)}
+func (c *chooser) verb() verb {
+	switch c.work.Kind {
+	case Load:
+		return set
+	case Read:
+		return get
 	}
-	if c.versions.tracked {
-		key = c.own(key, client)
+	at := c.rng.float()
+	for v, share := range [...]float64{set: c.work.SetRatio, remove: c.work.DeleteRatio, touch: c.work.TouchRatio} {
+		if at -= share; at < 0 {
+			return verb(v)
+		}
 	}
-	return ask{key: key, version: c.versions.issue(key)}
+	return get
+}
+
+// askGet is what a get at that time may return. The version is read first: of a
+// key that is set anew in between, the time that has passed is the older value's.
+func (c *chooser) askGet(key uint64, at int64) ask {
+	version := c.versions.oldest(key)
+	if c.expiry.passed(key, at) {
+		version++
+	}
+	return ask{key: key, version: version}
 }
 
 // own is the key near key that only this client sets (see versions).

@@ -22,6 +22,8 @@ type counts struct {
 	requests uint64 // answered
 	keys     uint64 // in them
 	stored   uint64
+	deleted  uint64 // items; a delete may find none
+	touched  uint64 // likewise
 	hits     uint64 // value returned, every byte right and not too old
 	misses   uint64
 	wrong    uint64 // bytes, length or flags are not the key's
@@ -32,11 +34,13 @@ type counts struct {
 	refusals map[string]uint64
 	examples []string
 	gets     *hdrhistogram.Histogram
-	sets     *hdrhistogram.Histogram
+	sets     *hdrhistogram.Histogram // and deletes and touches
+	latency  *Latencies              // may be nil
 }
 
-func newCounts() *counts {
+func newCounts(l *Latencies) *counts {
 	return &counts{
+		latency:  l,
 		refusals: make(map[string]uint64),
 		gets:     hdrhistogram.New(shortest, longest, digits),
 		sets:     hdrhistogram.New(shortest, longest, digits),
@@ -48,11 +52,16 @@ func (c *counts) answer(o *op, now int64) {
 	c.requests++
 	c.keys += uint64(len(o.asks))
 	h := c.gets
-	if o.set {
+	if o.verb != get {
 		h = c.sets
 	}
-	// The clamp keeps the value in range, so there is no error.
-	_ = h.RecordValue(min(max(now-o.start, shortest), longest))
+	record(h, now-o.start)
+	c.latency.answer(o, now)
+}
+
+// record clamps the time to what h holds, so that there is no error.
+func record(h *hdrhistogram.Histogram, ns int64) {
+	_ = h.RecordValue(min(max(ns, shortest), longest))
 }
 
 // refuse counts a request answered by an error, by the error's text.
@@ -75,6 +84,8 @@ func (c *counts) merge(o *counts) {
 	c.requests += o.requests
 	c.keys += o.keys
 	c.stored += o.stored
+	c.deleted += o.deleted
+	c.touched += o.touched
 	c.hits += o.hits
 	c.misses += o.misses
 	c.wrong += o.wrong

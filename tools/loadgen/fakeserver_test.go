@@ -17,6 +17,7 @@ import (
 type faults struct {
 	request func(n int)                           // before the nth request is answered, under the lock
 	store   func(key string) (ignore bool)        // answer STORED but keep what was there
+	remove  func(key string) (ignore bool)        // answer DELETED but keep what was there
 	refuse  func(key string, size int) string     // answer this instead of reading the value's end
 	value   func(key string, value []byte) []byte // what a get returns; nil is a miss
 	flags   func(key, flags string) string        // what a get returns
@@ -104,6 +105,10 @@ func (s *fakeServer) answer(words []string, in *bufio.Reader) (reply []byte, ski
 		return []byte("VERSION fake\r\n"), 0, nil
 	case "set":
 		return s.set(words, in)
+	case "delete":
+		return s.remove(words[1]), 0, nil
+	case "touch":
+		return s.touch(words[1]), 0, nil
 	}
 	return s.get(words[1:]), 0, nil
 }
@@ -128,6 +133,27 @@ func (s *fakeServer) set(words []string, in *bufio.Reader) (reply []byte, skip i
 		s.values[words[1]] = fakeValue{flags: words[2], data: data[:size]}
 	}
 	return []byte("STORED\r\n"), 0, nil
+}
+
+func (s *fakeServer) remove(key string) []byte {
+	s.begin()
+	defer s.mu.Unlock()
+	if s.values[key].data == nil {
+		return []byte("NOT_FOUND\r\n")
+	}
+	if s.faults.remove == nil || !s.faults.remove(key) {
+		delete(s.values, key)
+	}
+	return []byte("DELETED\r\n")
+}
+
+func (s *fakeServer) touch(key string) []byte {
+	s.begin()
+	defer s.mu.Unlock()
+	if s.values[key].data == nil {
+		return []byte("NOT_FOUND\r\n")
+	}
+	return []byte("TOUCHED\r\n")
 }
 
 // begin takes the lock for a request.

@@ -3,14 +3,32 @@ package loadgen
 import "strconv"
 
 // keyspace says what belongs to a key's number: its text, its value's size and
-// its client flags. Two runs with the same spans agree on all of them.
-type keyspace struct{ keys, values Span }
+// exptime, and its client flags. Two runs with the same spans agree on all of them.
+type keyspace struct {
+	keys, values Span
+	ttl          uint32  // of most keys
+	expiring     float64 // share of the keys that have one of ttls
+	ttls         Span    // seconds
+}
+
+func newKeyspace(w *Work) keyspace {
+	return keyspace{keys: w.KeySize, values: w.ValueSize, ttl: w.TTL, expiring: w.ExpireShare, ttls: w.ExpireTTL}
+}
 
 // shortestKey is the least length at which n keys all differ.
 func shortestKey(n uint64) int { return 1 + len(strconv.FormatUint(n-1, 10)) }
 
 func (k *keyspace) keySize(number uint64) int   { return k.keys.at(mix(number ^ 0x6b65)) }
 func (k *keyspace) valueSize(number uint64) int { return k.values.at(mix(number ^ 0x76616c)) }
+
+// ttlSeconds is the exptime sent with a key.
+func (k *keyspace) ttlSeconds(number uint64) uint32 {
+	h := mix(number ^ 0x74746c)
+	if float64(h>>11)/(1<<53) >= k.expiring {
+		return k.ttl
+	}
+	return uint32(k.ttls.at(mix(h)))
+}
 
 // keyFlags are the client flags stored with a key.
 func keyFlags(number uint64) uint32 { return uint32(number % 100) }

@@ -3,12 +3,25 @@ package loadgen
 // ask is one key of a request.
 type ask struct {
 	key     uint64
-	version uint64 // of a set: what it stores; of a get: the oldest that may come back
+	version uint64 // of a set: what it stores; of a delete: its place among the sets; of a get: the oldest that may come back
 }
 
-// op is one request of a connection: a set of one key or a get of some.
+// verb is what a request does.
+type verb uint8
+
+const (
+	get    verb = iota // of some keys
+	set                // this and the others are of one key
+	remove             // delete
+	touch
+)
+
+// String is the command.
+func (v verb) String() string { return [...]string{"get", "set", "delete", "touch"}[v] }
+
+// op is one request of a connection.
 type op struct {
-	set   bool
+	verb  verb
 	start int64 // when it was sent, or in an open loop should have been
 	asks  []ask
 }

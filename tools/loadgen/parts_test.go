@@ -166,7 +166,9 @@ func TestWorkIsValidated(t *testing.T) {
 	rows := map[string]Work{
 		"key size":   {Keys: 1000, KeySize: Span{3, 10}},
 		"at most":    {KeySize: Span{16, 251}},
-		"set ratio":  {SetRatio: 1.5},
+		"ratios":     {SetRatio: 0.8, TouchRatio: 0.3},
+		"seconds":    {ExpireShare: 0.5},
+		"depth":      {ExpireShare: 0.5, ExpireTTL: Span{1, 2}, Depth: 2},
 		"rate":       {Rate: -1},
 		"at least 1": {Clients: -1},
 		"mixed run":  {Kind: Mixed, Keys: 10},
@@ -190,8 +192,9 @@ func exchange(w Work) (*sender, *receiver, ring) {
 	if err != nil {
 		panic(err)
 	}
-	ks := &keyspace{keys: w.KeySize, values: w.ValueSize}
-	rc := &receiver{keys: ks, versions: newVersions(&w), counts: newCounts()}
+	ks := new(keyspace)
+	*ks = newKeyspace(&w)
+	rc := &receiver{keys: ks, versions: newVersions(&w), counts: newCounts(nil)}
 	return &sender{keys: ks}, rc, newRing(w.Depth, w.Multiget)
 }
 
@@ -244,7 +247,7 @@ func TestNoAllocationPerRequest(t *testing.T) {
 	w := Work{Kind: Read, Keys: 1000, ValueSize: Span{100, 2000}, Depth: 4, Multiget: 2, Version: 1}
 	s, rc, r := exchange(w)
 	w, _ = w.withDefaults()
-	choose := newChooser(&w, &supply{}, rc.versions, 0)
+	choose := newChooser(&w, &supply{}, rc.versions, nil, 0)
 	reply := []byte(replyTo(w, []uint64{1, 2}, 0))
 	out := make([]byte, 0, outBytes+outSlack)
 	allocs := testing.AllocsPerRun(1000, func() {

@@ -15,6 +15,8 @@ type Usage struct {
 	CPU     time.Duration // user and system, all threads, also those that ended
 	RSS     int64         // bytes
 	PeakRSS int64         // bytes, since the process started
+	Anon    int64         // bytes of RSS that are no file's
+	Virtual int64         // bytes mapped
 	Threads int
 }
 
@@ -35,6 +37,8 @@ func ReadUsage(pid int) (Usage, error) {
 	u := Usage{
 		RSS:     statusNumber(status, "VmRSS:") << 10,
 		PeakRSS: statusNumber(status, "VmHWM:") << 10,
+		Anon:    statusNumber(status, "RssAnon:") << 10,
+		Virtual: statusNumber(status, "VmSize:") << 10,
 		Threads: int(statusNumber(status, "Threads:")),
 	}
 	u.CPU, err = parseCPU(stat)

@@ -10,6 +10,7 @@ import (
 type receiver struct {
 	keys     *keyspace
 	versions *versions
+	expiry   *expiry
 	counts   *counts
 	ledger   *Ledger // may be nil
 	asked    int     // of the get being answered: asks settled so far
@@ -44,7 +45,7 @@ func (rc *receiver) take(buf []byte, r *ring, now int64) (n int, err error) {
 		return 0, err
 	}
 	o := r.at(r.head)
-	done, err := rc.takeLine(line, o)
+	done, err := rc.takeLine(line, o, now)
 	if done {
 		rc.counts.answer(o, now)
 		rc.asked = 0
@@ -54,16 +55,19 @@ func (rc *receiver) take(buf []byte, r *ring, now int64) (n int, err error) {
 }
 
 // takeLine handles one reply line to o and tells whether it was the last.
-func (rc *receiver) takeLine(line []byte, o *op) (done bool, err error) {
+func (rc *receiver) takeLine(line []byte, o *op, now int64) (done bool, err error) {
 	switch {
-	case o.set && string(line) == "STORED":
-		rc.counts.stored++
-		rc.versions.settle(o.asks[0].key, o.asks[0].version)
+	case o.verb != get && rc.changed(line, o):
+		a := o.asks[0]
+		if o.verb != touch {
+			rc.versions.settle(a.key, a.version)
+		}
+		rc.expiry.renew(a.key, now, rc.keys.ttlSeconds(a.key))
 		return true, nil
-	case !o.set && string(line) == "END":
+	case o.verb == get && string(line) == "END":
 		rc.counts.misses += uint64(len(o.asks) - rc.asked)
 		return true, nil
-	case !o.set && bytes.HasPrefix(line, []byte("VALUE ")):
+	case o.verb == get && bytes.HasPrefix(line, []byte("VALUE ")):
 		return false, rc.beginValue(line, o)
 	case bytes.HasPrefix(line, []byte("SERVER_ERROR ")):
 		rc.refuse(line, o)
@@ -72,11 +76,26 @@ func (rc *receiver) takeLine(line []byte, o *op) (done bool, err error) {
 	return false, fmt.Errorf("%w: %.80q", errUnexpected, line)
 }
 
+// changed tells whether line says that o is done, and counts it.
+func (rc *receiver) changed(line []byte, o *op) bool {
+	switch {
+	case o.verb == set && string(line) == "STORED":
+		rc.counts.stored++
+	case o.verb == remove && string(line) == "DELETED":
+		rc.counts.deleted++
+	case o.verb == touch && string(line) == "TOUCHED":
+		rc.counts.touched++
+	default:
+		return o.verb != set && string(line) == "NOT_FOUND"
+	}
+	return true
+}
+
 // refuse ends o by a SERVER_ERROR. A refused set leaves no old value, so
 // versions count it as answered.
 func (rc *receiver) refuse(line []byte, o *op) {
 	rc.counts.refuse(o, line)
-	if o.set {
+	if o.verb == set {
 		rc.versions.settle(o.asks[0].key, o.asks[0].version)
 	}
 }

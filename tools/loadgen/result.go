@@ -26,6 +26,8 @@ type Result struct {
 	Keys     uint64            `json:"keys"`     // set or asked for by them
 	KeysRate float64           `json:"keys_per_second"`
 	Stored   uint64            `json:"stored"`
+	Deleted  uint64            `json:"deleted,omitempty"`
+	Touched  uint64            `json:"touched,omitempty"`
 	Hits     uint64            `json:"hits"` // right in every byte, and not too old
 	Misses   uint64            `json:"misses"`
 	Wrong    uint64            `json:"wrong"`    // other bytes, length or flags than the key's
@@ -36,7 +38,7 @@ type Result struct {
 	Received uint64            `json:"bytes_received"`
 	Sent     uint64            `json:"bytes_sent"`
 	Gets     Latency           `json:"gets"`
-	Sets     Latency           `json:"sets"`
+	Sets     Latency           `json:"sets"`             // and deletes and touches
 	Server   *ServerUsage      `json:"server,omitempty"` // nil without a pid
 	OwnCPU   float64           `json:"generator_cpu_us_per_key"`
 	Version  uint64            `json:"version"` // stored, or the oldest accepted
@@ -63,7 +65,7 @@ func (r *Result) latency() *Latency {
 }
 
 func newResult(r *run, before, after meter) *Result {
-	total := newCounts()
+	total := newCounts(nil)
 	for _, w := range r.workers {
 		total.merge(w.counts)
 	}
@@ -71,7 +73,7 @@ func newResult(r *run, before, after meter) *Result {
 	res := &Result{
 		Kind: r.work.Kind.String(), Seconds: seconds, Version: r.work.Version,
 		Requests: total.requests, Keys: total.keys, KeysRate: float64(total.keys) / seconds,
-		Stored: total.stored, Hits: total.hits, Misses: total.misses,
+		Stored: total.stored, Deleted: total.deleted, Touched: total.touched, Hits: total.hits, Misses: total.misses,
 		Wrong: total.wrong, Stale: total.stale, Examples: total.examples,
 		Refused: total.refused, Refusals: total.refusals,
 		Received: total.received, Sent: total.sent,

@@ -13,6 +13,7 @@ type run struct {
 	work    Work
 	supply  *supply
 	version *versions
+	expiry  *expiry
 	workers []*worker
 	stop    atomic.Bool
 	started time.Time
@@ -26,7 +27,7 @@ func Run(ctx context.Context, addr string, work Work) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{work: work, supply: &supply{limit: work.Requests}, version: newVersions(&work)}
+	r := &run{work: work, supply: &supply{limit: work.Requests}, version: newVersions(&work), expiry: newExpiry(&work)}
 	defer r.close()
 	if err := r.connect(addr); err != nil {
 		return nil, err
@@ -83,11 +84,11 @@ func (r *run) newWorker(number int) (*worker, error) {
 	}
 	return &worker{
 		work:    &r.work,
-		chooser: newChooser(&r.work, r.supply, r.version, uint64(number)),
+		chooser: newChooser(&r.work, r.supply, r.version, r.expiry, uint64(number)),
 		pacer:   newPacer(&r.work, number),
 		poller:  p,
-		keys:    keyspace{keys: r.work.KeySize, values: r.work.ValueSize},
-		counts:  newCounts(),
+		keys:    newKeyspace(&r.work),
+		counts:  newCounts(r.work.Latencies),
 		live:    &live{},
 		stop:    &r.stop,
 		in:      make([]byte, inBytes),

@@ -12,7 +12,6 @@ const (
 // sender turns the requests of a ring into bytes, resumable anywhere.
 type sender struct {
 	keys *keyspace
-	ttl  uint32
 	part int // of the request being sent: 0 nothing yet, otherwise 1 + keys or value bytes built
 }
 
@@ -20,10 +19,13 @@ type sender struct {
 func (s *sender) build(dst []byte, r *ring) []byte {
 	for r.sent < r.tail && len(dst) < outBytes {
 		o, done := r.at(r.sent), false
-		if o.set {
-			dst, done = s.buildSet(dst, o)
-		} else {
+		switch o.verb {
+		case get:
 			dst, done = s.buildGet(dst, o)
+		case set:
+			dst, done = s.buildSet(dst, o)
+		default:
+			dst, done = s.appendChange(dst, o), true
 		}
 		if done {
 			r.sent++
@@ -70,7 +72,17 @@ func (s *sender) buildSet(dst []byte, o *op) (_ []byte, done bool) {
 func (s *sender) appendSetLine(dst []byte, key uint64, size int) []byte {
 	dst = s.keys.appendKey(append(dst, "set "...), key)
 	dst = strconv.AppendUint(append(dst, ' '), uint64(keyFlags(key)), 10)
-	dst = strconv.AppendUint(append(dst, ' '), uint64(s.ttl), 10)
+	dst = strconv.AppendUint(append(dst, ' '), uint64(s.keys.ttlSeconds(key)), 10)
 	dst = strconv.AppendUint(append(dst, ' '), uint64(size), 10)
+	return append(dst, "\r\n"...)
+}
+
+// appendChange is a delete or a touch.
+func (s *sender) appendChange(dst []byte, o *op) []byte {
+	key := o.asks[0].key
+	dst = s.keys.appendKey(append(append(dst, o.verb.String()...), ' '), key)
+	if o.verb == touch {
+		dst = strconv.AppendUint(append(dst, ' '), uint64(s.keys.ttlSeconds(key)), 10)
+	}
 	return append(dst, "\r\n"...)
 }
