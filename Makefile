@@ -5,8 +5,12 @@ COUNT    ?= 6
 BENCHPKG ?= ./...
 ROUNDS   ?= 200
 CRASH    ?=
+SOAK     ?= 1h
+SOAKMEM  ?= 256
+SOAKDISK ?= 4g
+SOAKOUT  ?= soak
 
-.PHONY: test race lint fuzz crashtest killtest bench build demo clean
+.PHONY: test race lint fuzz crashtest killtest bench soak build demo clean
 
 # What a change must pass. Tests against memcached skip where it is not
 # installed, unless CI is set.
@@ -46,6 +50,13 @@ killtest:
 bench:
 	GO="$(GO)" BENCH='$(BENCH)' COUNT=$(COUNT) BENCHPKG='$(BENCHPKG)' tools/bench.sh $(OLD)
 
+# Gets, sets, deletes, touches and expiries for SOAK on a hearthd whose flash is full
+# all the while: fails if memory grows, a value is wrong or stale, or a request stalls
+# while flash is reclaimed. SOAKOUT gets the report, the samples and the graphs.
+soak: build
+	bin/hearth bench soak 'bin/hearthd -u root -p {port} -l 127.0.0.1 -U 0 -m $(SOAKMEM) -o ext_path={dir}:$(SOAKDISK)' \
+		--for $(SOAK) --out $(SOAKOUT)
+
 build:
 	$(GO) build -o bin/hearthd ./cmd/hearthd
 	$(GO) build -o bin/hearth ./cmd/hearth
@@ -55,4 +66,4 @@ demo: build
 	tools/demo.sh
 
 clean:
-	rm -rf bin hearth-data bench.txt
+	rm -rf bin hearth-data bench.txt soak

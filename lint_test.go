@@ -58,11 +58,12 @@ var arrows = []arrow{
 	{from: "cmd/hearthd/watch"},
 	{from: "cmd/hearthd/execute", module: []string{rootPath, "protocol", "protocol/text", "protocol/server"}},
 	{from: "cmd/hearthd", module: []string{rootPath, "cmd/hearthd/execute", "cmd/hearthd/watch", "protocol", "protocol/server"}, other: []string{"github.com/spf13/pflag", "golang.org/x/sys"}},
-	{from: "cmd/hearth", module: []string{"tools/loadgen", "tools/certify"}, other: []string{"github.com/spf13/cobra", "github.com/spf13/pflag"}},
+	{from: "cmd/hearth", module: []string{"tools/loadgen", "tools/certify", "tools/soak"}, other: []string{"github.com/spf13/cobra", "github.com/spf13/pflag"}},
 	{from: "tools/oracle"},
 	{from: "tools/certify", module: []string{"protocol", "protocol/meta", "protocol/binary"}},
 	{from: "tools/crashtest", module: []string{"tools/oracle", "tools/loadgen", "flashtier"}},
 	{from: "tools/loadgen", module: []string{"protocol", "protocol/text"}, other: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys"}},
+	{from: "tools/soak", module: []string{"tools/loadgen", "protocol/client"}, other: []string{"gonum.org/v1/plot"}},
 }
 
 // source is one parsed file.

@@ -23,6 +23,7 @@ func newBenchCommand() *cobra.Command {
 		newRunCommand(loadgen.Mixed, "Get and set, and check that nothing stale is returned"),
 		newCompareCommand(),
 		newSuiteCommand(),
+		newSoakCommand(),
 	)
 	return cmd
 }
