@@ -92,14 +92,6 @@ func (l *Latency) Quantile(q float64) time.Duration {
 	return 0
 }
 
-// Add adds what o counted.
-func (l *Latency) Add(o *Latency) {
-	for i, n := range o.Counts {
-		l.Counts[i] += n
-	}
-	l.Micros += o.Micros
-}
-
 func (l *latencies) look() (s Latency) {
 	for i := range l.buckets {
 		s.Counts[i] = l.buckets[i].Load()

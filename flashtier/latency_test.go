@@ -52,6 +52,20 @@ func TestLatencyQuantile(t *testing.T) {
 	}
 }
 
+// TestStatsAdd: the statistics of two tiers are added up, down to their latencies.
+func TestStatsAdd(t *testing.T) {
+	a := Stats{ObjectsUsed: 1, WriteErrors: 2, PageSize: 7}
+	a.ReadLatency.Counts[3] = 4
+	b := Stats{ObjectsUsed: 10, WriteErrors: 20, PageSize: 7, DeviceOut: true}
+	b.ReadLatency.Counts[3], b.ReadLatency.Micros = 40, 5
+	a.Add(b)
+	want := Stats{ObjectsUsed: 11, WriteErrors: 22, PageSize: 7, DeviceOut: true}
+	want.ReadLatency.Counts[3], want.ReadLatency.Micros = 44, 5
+	if a != want {
+		t.Errorf("%+v", a)
+	}
+}
+
 // TestSlowRead: a read that is on its way for long is counted and told of, with
 // its key; one that is not is not.
 func TestSlowRead(t *testing.T) {

@@ -128,16 +128,25 @@ func (t *Tier) Stats() Stats {
 // one of the two is.
 func (s *Stats) Add(o Stats) {
 	o.PageSize = 0
-	to, from := reflect.ValueOf(s).Elem(), reflect.ValueOf(o)
-	for i := range to.NumField() {
-		switch f := to.Field(i); f.Kind() {
-		case reflect.Bool:
-			f.SetBool(f.Bool() || from.Field(i).Bool())
-		case reflect.Uint64:
-			f.SetUint(f.Uint() + from.Field(i).Uint())
-		default:
-			f.SetInt(f.Int() + from.Field(i).Int())
+	addTo(reflect.ValueOf(s).Elem(), reflect.ValueOf(o))
+}
+
+func addTo(to, from reflect.Value) {
+	switch to.Kind() {
+	case reflect.Struct:
+		for i := range to.NumField() {
+			addTo(to.Field(i), from.Field(i))
 		}
+	case reflect.Array:
+		for i := range to.Len() {
+			addTo(to.Index(i), from.Index(i))
+		}
+	case reflect.Bool:
+		to.SetBool(to.Bool() || from.Bool())
+	case reflect.Uint64:
+		to.SetUint(to.Uint() + from.Uint())
+	default:
+		to.SetInt(to.Int() + from.Int())
 	}
 }
 
