@@ -36,6 +36,7 @@ type arrow struct {
 	from   string
 	module []string
 	other  []string
+	tests  []string // folders of this module that only tests may import
 }
 
 // arrows is the design's drawing of who knows whom. A folder that is not here
@@ -58,10 +59,11 @@ var arrows = []arrow{
 	{from: "cmd/hearthd/watch"},
 	{from: "cmd/hearthd/execute", module: []string{rootPath, "protocol", "protocol/text", "protocol/server"}},
 	{from: "cmd/hearthd", module: []string{rootPath, "cmd/hearthd/execute", "cmd/hearthd/watch", "protocol", "protocol/server"}, other: []string{"github.com/spf13/pflag", "golang.org/x/sys"}},
-	{from: "cmd/hearth", module: []string{"tools/loadgen", "tools/certify", "tools/soak"}, other: []string{"github.com/spf13/cobra", "github.com/spf13/pflag"}},
+	{from: "cmd/hearth", module: []string{"tools/loadgen", "tools/certify", "tools/soak", "tools/pageinspect"}, other: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term"}},
 	{from: "tools/oracle"},
 	{from: "tools/certify", module: []string{"protocol", "protocol/meta", "protocol/binary"}},
 	{from: "tools/crashtest", module: []string{"tools/oracle", "tools/loadgen", "flashtier"}},
+	{from: "tools/pageinspect", module: []string{"flashtier"}, other: []string{"github.com/zeebo/xxh3"}, tests: []string{rootPath, "ioq"}},
 	{from: "tools/loadgen", module: []string{"protocol", "protocol/text"}, other: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys"}},
 	{from: "tools/soak", module: []string{"tools/loadgen", "protocol/client"}, other: []string{"gonum.org/v1/plot"}},
 }
@@ -121,7 +123,8 @@ func (a *arrow) allows(name string, test bool) bool {
 		return true
 	}
 	if folder, ours := inModule(name); ours {
-		return slices.Contains(a.module, folder) || test && (folder == a.from || folder == ioqtestPath)
+		return slices.Contains(a.module, folder) ||
+			test && (folder == a.from || folder == ioqtestPath || slices.Contains(a.tests, folder))
 	}
 	return test || slices.ContainsFunc(a.other, func(module string) bool {
 		return name == module || strings.HasPrefix(name, module+"/")
@@ -386,6 +389,7 @@ func TestLintCatches(t *testing.T) {
 		{"flashtier", ""}, {"memtier", ""}, {"protocol", ""}, {"protocol", "/ioq"}, {"protocol", "/protocol/text"},
 		{"protocol/text", "/protocol/server"}, {"protocol/server", ""}, {"flashtier", "/ioq/ioqtest"}, {".", "/ioq/ioqtest"},
 		{".", "/protocol"}, {".", "/cmd/hearthd"}, {"cmd/hearthd", "/memtier"}, {"cmd/hearth", ""}, {"tools/loadgen", ""},
+		{"tools/pageinspect", ""},
 	} {
 		add(bad[0]+" must not import "+modulePath+bad[1], bad[0], "a.go", modulePath+bad[1])
 	}
@@ -401,7 +405,7 @@ func TestLintCatches(t *testing.T) {
 	for _, good := range [][3]string{
 		{"memtier", "a.go", "unsafe"}, {"memtier", "a.go", "golang.org/x/sys/unix"}, {"flashtier", "a.go", modulePath + "/ioq"},
 		{"flashtier", "a_test.go", modulePath + "/ioq/ioqtest"}, {".", "a_test.go", modulePath}, {".", "a.go", modulePath + "/memtier"},
-		{"cmd/hearthd", "a.go", modulePath}, {"tools/loadgen", "a_test.go", "github.com/bradfitz/gomemcache/memcache"},
+		{"tools/pageinspect", "a_test.go", modulePath}, {"cmd/hearthd", "a.go", modulePath}, {"tools/loadgen", "a_test.go", "github.com/bradfitz/gomemcache/memcache"},
 	} {
 		add("", good[0], good[1], good[2])
 	}

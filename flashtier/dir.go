@@ -16,6 +16,8 @@ const pageName = "%08d.page"
 
 func pagesDir(dir string) string { return filepath.Join(dir, "pages") }
 
+func lockPath(dir string) string { return filepath.Join(dir, "lock") }
+
 // lockDir creates dir with what belongs in it, if need be, and takes its lock.
 // The lock is the kernel's and goes with the file: it cannot outlive a crash.
 func lockDir(dir string) (*os.File, error) {
@@ -25,7 +27,7 @@ func lockDir(dir string) (*os.File, error) {
 	if err := os.MkdirAll(pagesDir(dir), 0o700); err != nil {
 		return nil, fmt.Errorf("flashtier: create %s: %w", dir, err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(lockPath(dir), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("flashtier: lock %s: %w", dir, err)
 	}
@@ -58,7 +60,7 @@ func (t *Tier) listPages() ([]pageFile, error) {
 	}
 	var files []pageFile
 	for _, e := range entries {
-		id, ok := pageOfName(e.Name())
+		id, ok := PageOfFileName(e.Name())
 		if !ok {
 			continue
 		}
@@ -71,7 +73,11 @@ func (t *Tier) listPages() ([]pageFile, error) {
 	return files, nil
 }
 
-func pageOfName(name string) (id PageID, ok bool) {
+// PageFileName is the name of page id's file in the directory of pages.
+func PageFileName(id PageID) string { return fmt.Sprintf(pageName, id) }
+
+// PageOfFileName is the page whose file has the name.
+func PageOfFileName(name string) (id PageID, ok bool) {
 	n, _ := fmt.Sscanf(name, pageName, &id)
 	return id, n == 1 && name == fmt.Sprintf(pageName, id)
 }

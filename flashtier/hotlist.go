@@ -104,3 +104,11 @@ func (t *Tier) HotList() ([]uint64, error) {
 	}
 	return decodeHotList(b, t.meta.seed)
 }
+
+// CheckHotList reads the list of hot values in dir, whose hashes are of seed, and
+// gives its length. The errors are those of Tier.HotList.
+func CheckHotList(dir string, seed uint64) (n int, err error) {
+	t := Tier{opt: Options{Dir: dir}, meta: meta{seed: seed}}
+	hashes, err := t.HotList()
+	return len(hashes), err
+}

@@ -111,7 +111,7 @@ func createJournal(path string, n uint64, m *meta, s *state) (*journal, error) {
 	if err := reserve(f, size); err != nil {
 		return nil, errors.Join(fmt.Errorf("create journal: %w", err), f.Close(), os.Remove(next))
 	}
-	j, err := mapJournal(f, n, s.position)
+	j, err := mapJournal(f, n, s.position, unix.PROT_READ|unix.PROT_WRITE)
 	if err != nil {
 		return nil, errors.Join(err, f.Close(), os.Remove(next))
 	}
@@ -147,7 +147,11 @@ func encodeJournalHeader(mem []byte, m *meta, n uint64) {
 // openJournal maps the journal at path as it was left. The error is ErrFormat, or
 // wraps errJournal, or says that the file could not be opened.
 func openJournal(path string) (*journal, error) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	return openJournalFor(path, os.O_RDWR, unix.PROT_READ|unix.PROT_WRITE)
+}
+
+func openJournalFor(path string, flag, prot int) (*journal, error) {
+	f, err := os.OpenFile(path, flag, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: there is none", errJournal)
 	}
@@ -158,7 +162,7 @@ func openJournal(path string) (*journal, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	j, err := mapJournal(f, n, 0)
+	j, err := mapJournal(f, n, 0, prot)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -193,8 +197,8 @@ func checkJournal(f *os.File) (n uint64, err error) {
 	return n, nil
 }
 
-func mapJournal(f *os.File, n, tail uint64) (*journal, error) {
-	mem, err := unix.Mmap(int(f.Fd()), 0, int(journalHead+n*entryBytes), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+func mapJournal(f *os.File, n, tail uint64, prot int) (*journal, error) {
+	mem, err := unix.Mmap(int(f.Fd()), 0, int(journalHead+n*entryBytes), prot, unix.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("map journal: %w", err)
 	}

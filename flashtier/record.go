@@ -59,16 +59,13 @@ func (f *frame) seal(b []byte, place uint64) {
 	le.PutUint32(b, frameSum(b[:f.length], place))
 }
 
-// decodeFrame reads the frame at place, which b begins with. Nothing of it is
-// believed before its CRC holds but its length, and that only within b.
-func decodeFrame(b []byte, place uint64) (frame, error) {
+// peekFrame gives what a frame's header says, whatever its CRC; nothing if b is
+// too short for one.
+func peekFrame(b []byte) frame {
 	if len(b) < frameSize {
-		return frame{}, ErrTorn
+		return frame{}
 	}
-	if [frameSize]byte(b) == ([frameSize]byte{}) {
-		return frame{}, ErrUnwritten
-	}
-	f := frame{
+	return frame{
 		length:  le.Uint32(b[4:]),
 		version: le.Uint32(b[8:]),
 		exptime: le.Uint32(b[12:]),
@@ -78,6 +75,18 @@ func decodeFrame(b []byte, place uint64) (frame, error) {
 		kind:    b[29],
 		state:   b[30],
 	}
+}
+
+// decodeFrame reads the frame at place, which b begins with. Nothing of it is
+// believed before its CRC holds but its length, and that only within b.
+func decodeFrame(b []byte, place uint64) (frame, error) {
+	if len(b) < frameSize {
+		return frame{}, ErrTorn
+	}
+	if [frameSize]byte(b) == ([frameSize]byte{}) {
+		return frame{}, ErrUnwritten
+	}
+	f := peekFrame(b)
 	switch {
 	case f.length < frameSize || f.length > maxFrame:
 		return frame{}, ErrCRC

@@ -58,7 +58,7 @@ func (t *Tier) Recover(workers int, load func(part []Entry)) (Recovery, error) {
 	p := &t.past
 	r := &recovery{t: t, load: load, workers: max(1, workers), now: t.opt.Now()}
 	r.Mode, r.Why, r.PagesAside = p.mode, p.why, p.asideNow
-	r.BadPages = p.dropped + p.badRows
+	r.BadPages = p.dropped + len(p.badRows)
 	r.BadJournal = p.left.damage
 	if err := r.rebuild(); err != nil {
 		return r.Recovery, err

@@ -36,7 +36,7 @@ type past struct {
 	meta     meta
 	state    state
 	rows     map[PageID]row
-	badRows  int // rows that say what cannot be
+	badRows  []error // of rows that say what cannot be
 	left     leftover
 	boot     [16]byte // of the machine now
 	asideNow int      // page files set aside at this start
@@ -166,8 +166,11 @@ func (t *Tier) readCatalog() error {
 		if errors.Is(err, ErrFormat) {
 			return err
 		}
-		if err != nil || !ok {
-			p.badRows++
+		if err == nil && !ok {
+			err = fmt.Errorf("%w: key %q of a row", errCatalog, key)
+		}
+		if err != nil {
+			p.badRows = append(p.badRows, err)
 			return nil
 		}
 		p.rows[id] = r

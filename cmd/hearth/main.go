@@ -29,6 +29,6 @@ func newCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(newBenchCommand(), newCertifyCommand())
+	cmd.AddCommand(newBenchCommand(), newCertifyCommand(), newInspectCommand())
 	return cmd
 }

@@ -1,0 +1,380 @@
+package flashtier
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/crc32"
+)
+
+// PartKind says what a part of a page is.
+type PartKind uint8
+
+// The kinds of parts.
+const (
+	PartRecord PartKind = iota // a sound record
+	PartIndex                  // the sound index frame of an extent
+	PartBad                    // where a record or an index frame should be and no sound one is
+	PartSpace                  // bytes that no extent has: a hole, or what is not written yet
+)
+
+// Part is a piece of a page between its header and its trailer. What it refers to
+// holds until the function that was given it returns.
+type Part struct {
+	Kind   PartKind
+	Offset int64 // in the page, bytes
+	Size   int64 // padding included
+	Extent int   // which one it is in, or comes after, from 0
+	// Version is the page version of a PartRecord: the page's, or that of an
+	// older life which still lies there.
+	Version uint32
+	// Record is that of a PartRecord. Of a PartBad it is what the bytes seem to
+	// say, or has no key if they make no sense.
+	Record Record
+	Index  Index  // of a PartIndex
+	Bytes  []byte // the frame's, and maybe more; of a PartBad what can be read
+	Err    error  // of a PartBad
+}
+
+// PageFile is what is known of a page before it is walked.
+type PageFile struct {
+	ID      PageID
+	Version uint32 // of the life to walk
+	Size    int64  // of the page, bytes
+	// Extents are those of the trailer, or of the catalog. Without them the
+	// walk looks for frames of this life, at every block.
+	Extents []Extent
+	// Older has the walk look for what older lives have left, too.
+	Older bool
+}
+
+// PartEntry is what the index frame of an extent says of one of its records.
+type PartEntry struct {
+	Offset, Size int64 // of the record, bytes; padding included
+	Hash         uint64
+	Exptime      uint32 // unix seconds, 0 never
+}
+
+// Entries appends what a PartIndex says of each record to list.
+func (p *Part) Entries(list []PartEntry) []PartEntry {
+	for i := range p.Index.Len() {
+		e := p.Index.Entry(i)
+		list = append(list, PartEntry{int64(e.Unit) * unit, int64(p.Index.Size(i)), e.Hash, e.Exptime})
+	}
+	return list
+}
+
+// windowSize is how much of a page a Walker reads at a time. A longer frame makes
+// room for itself once its checksum holds.
+const windowSize = 1 << 20
+
+// Walker goes through page files, a window at a time, and gives what is in them
+// part by part. Unlike a Scanner it needs no image, goes on after what is bad, and
+// tells of all bytes of the page. The zero Walker is ready; it keeps its buffer
+// from one page to the next. It is for one goroutine.
+type Walker struct {
+	file   io.ReaderAt
+	page   PageFile
+	end    int64  // of what extents may take
+	mem    []byte // the buffer
+	from   int64  // where in the file mem[:n] is
+	n      int
+	err    error // of the last read, if it was not the file's end
+	extent int
+	older  bool // it is looking for what older lives have left
+	fn     func(*Part) error
+	part   Part
+}
+
+// ReadHeader reads the header of the page in file.
+func ReadHeader(file io.ReaderAt) (PageHeader, error) {
+	b, err := readBlock(file, 0, blockSize)
+	if err != nil {
+		return PageHeader{}, err
+	}
+	return DecodeHeader(b)
+}
+
+// ReadTrailer reads the trailer of the page of pageSize bytes in file.
+func ReadTrailer(file io.ReaderAt, pageSize int64) (Trailer, error) {
+	b, err := readBlock(file, TrailerOffset(pageSize), trailerSize)
+	if err != nil {
+		return Trailer{}, err
+	}
+	return DecodeTrailer(b, pageSize)
+}
+
+// HeaderSize is the bytes of a page's header.
+const HeaderSize = blockSize
+
+// TrailerOffset is where in a page of pageSize bytes the trailer begins.
+func TrailerOffset(pageSize int64) int64 { return dataEnd(pageSize) }
+
+func readBlock(file io.ReaderAt, off int64, n int) ([]byte, error) {
+	b := make([]byte, n)
+	got, err := file.ReadAt(b, off)
+	if got < n && (err == nil || errors.Is(err, io.EOF)) {
+		return nil, fmt.Errorf("%w: %d bytes of %d", ErrTorn, got, n)
+	}
+	if got == n {
+		err = nil
+	}
+	return b, err
+}
+
+// Walk calls fn for every part of the page in file, in the order of the page. The
+// parts leave out nothing between header and trailer. It stops at the first error
+// of fn, and gives that.
+func (w *Walker) Walk(file io.ReaderAt, page PageFile, fn func(*Part) error) error {
+	w.file, w.page, w.fn = file, page, fn
+	w.end, w.from, w.n, w.extent = dataEnd(page.Size), 0, 0, 0
+	if page.Extents == nil {
+		return w.search(blockSize, w.end)
+	}
+	at := int64(blockSize)
+	for i, e := range page.Extents {
+		w.extent = i
+		if err := w.space(at, int64(e.Start)); err != nil {
+			return err
+		}
+		if err := w.listed(e); err != nil {
+			return err
+		}
+		at = e.End()
+	}
+	return w.space(at, w.end)
+}
+
+// listed gives the parts of an extent that is known.
+func (w *Walker) listed(e Extent) error {
+	for at := int64(e.Start); at < int64(e.Index); {
+		f, b, err := w.frame(at, int64(e.Index))
+		if err == nil && f.kind != kindRecord {
+			err = ErrLayout
+		}
+		next := at + padded(int64(f.length))
+		if err != nil {
+			next = w.after(e, at)
+			err = w.bad(at, next, err)
+		} else {
+			err = w.record(at, f, b)
+		}
+		if err != nil {
+			return err
+		}
+		at = next
+	}
+	size := e.End() - int64(e.Index)
+	b := w.bytes(int64(e.Index), indexLen(int(e.Count)))
+	x, err := DecodeIndex(b, w.base(), w.page.Version, e)
+	if err != nil {
+		return w.bad(int64(e.Index), e.End(), w.because(err))
+	}
+	return w.give(Part{Kind: PartIndex, Offset: int64(e.Index), Size: size, Version: w.page.Version, Index: x, Bytes: b})
+}
+
+// after is where the record after at begins, as the index of e has it; without a
+// sound index, e is given up.
+func (w *Walker) after(e Extent, at int64) int64 {
+	b := make([]byte, indexLen(int(e.Count))) // the window stays where it is
+	if n, _ := w.file.ReadAt(b, int64(e.Index)); n < len(b) {
+		return int64(e.Index)
+	}
+	x, err := DecodeIndex(b, w.base(), w.page.Version, e)
+	if err != nil {
+		return int64(e.Index)
+	}
+	for i := range x.Len() {
+		if next := int64(x.Entry(i).Unit) * unit; next > at {
+			return next
+		}
+	}
+	return int64(e.Index)
+}
+
+// search gives the parts from one block to another where the extents are not
+// known. What follows a sound record and is not one is bad; what else is no frame
+// of this life is space, up to the next block where one is.
+func (w *Walker) search(from, to int64) error {
+	var broken error // why the extent before what is skipped broke off
+	skipped, begun := from, false
+	for at := from; at < to; {
+		f, b, err := w.frame(at, to)
+		if err != nil {
+			if begun {
+				broken, begun = err, false
+			}
+			at = alignUp(at+1, blockSize)
+			continue
+		}
+		if !begun {
+			if err := w.skip(skipped, at, broken); err != nil {
+				return err
+			}
+			broken = nil
+		}
+		next, err := w.found(at, f, b)
+		if err != nil {
+			return err
+		}
+		at, skipped, begun = next, next, f.kind == kindRecord
+	}
+	return w.skip(skipped, to, broken)
+}
+
+// skip gives what lies between extents: bad, if it broke one off.
+func (w *Walker) skip(from, to int64, broken error) error {
+	if w.older || broken == nil || errors.Is(broken, ErrUnwritten) || errors.Is(broken, ErrVersion) {
+		return w.space(from, to)
+	}
+	err := w.bad(from, to, broken)
+	w.extent++
+	return err
+}
+
+// found gives the frame at at, of an extent that is not known, and tells where to
+// go on.
+func (w *Walker) found(at int64, f frame, b []byte) (next int64, err error) {
+	if f.kind == kindRecord {
+		return at + padded(int64(f.length)), w.record(at, f, b)
+	}
+	next = alignUp(at+int64(f.length), blockSize)
+	err = w.give(Part{
+		Kind: PartIndex, Offset: at, Size: next - at, Version: f.version,
+		Index: Index{entries: b[frameSize:f.length], end: uint32(at / unit)}, Bytes: b,
+	})
+	w.extent++
+	return next, err
+}
+
+func (w *Walker) record(at int64, f frame, b []byte) error {
+	size := padded(int64(f.length))
+	rec := f.record(b)
+	rec.Addr = NewAddr(w.place(at), ClassFor(int(size)))
+	return w.give(Part{Kind: PartRecord, Offset: at, Size: size, Version: f.version, Record: rec, Bytes: b})
+}
+
+// bad gives a part that is bad because of why, with what its bytes seem to say.
+func (w *Walker) bad(at, next int64, why error) error {
+	b := w.bytes(at, min(next-at, windowSize))
+	p := Part{Kind: PartBad, Offset: at, Size: next - at, Bytes: b, Err: why}
+	if f := peekFrame(b); f.check() == nil && f.kind == kindRecord && int64(f.length) <= int64(len(b)) {
+		p.Record = f.record(b)
+	}
+	return w.give(p)
+}
+
+// space gives bytes that this life has not written.
+func (w *Walker) space(from, to int64) error {
+	if from >= to {
+		return nil
+	}
+	if w.page.Older && !w.older {
+		extent := w.extent
+		w.older = true
+		err := w.search(from, to)
+		w.older, w.extent = false, extent
+		return err
+	}
+	return w.give(Part{Kind: PartSpace, Offset: from, Size: to - from})
+}
+
+func (w *Walker) give(p Part) error {
+	w.part = p
+	w.part.Extent = w.extent
+	return w.fn(&w.part)
+}
+
+func (w *Walker) base() uint64           { return uint64(w.page.ID) * uint64(w.page.Size) / unit }
+func (w *Walker) place(off int64) uint64 { return w.base() + uint64(off)/unit }
+
+// frame decodes the frame at off, which must end by end, and gives its bytes.
+func (w *Walker) frame(off, end int64) (frame, []byte, error) {
+	b := w.bytes(off, frameSize)
+	if len(b) < frameSize {
+		return frame{}, nil, w.because(ErrTorn)
+	}
+	n := int64(le.Uint32(b[4:]))
+	switch {
+	case n <= maxFrame && off+n > end:
+		return frame{}, nil, fmt.Errorf("%w: length %d goes past %d", ErrTorn, n, end)
+	case n > windowSize && n <= maxFrame && !w.sumHolds(off, n):
+		return frame{}, nil, ErrCRC
+	case n > int64(len(b)) && n <= maxFrame:
+		b = w.bytes(off, n)
+	}
+	f, err := decodeFrame(b, w.place(off))
+	switch {
+	case err == nil && f.version != w.page.Version && !w.older:
+		err = fmt.Errorf("%w: %d, the page has %d", ErrVersion, f.version, w.page.Version)
+	case err != nil:
+		err = w.because(explainSum(b, w.place(off), err))
+	}
+	return f, b, err
+}
+
+// explainSum adds to an error of a checksum what the two are.
+func explainSum(b []byte, place uint64, err error) error {
+	if n := int64(le.Uint32(b[4:])); errors.Is(err, ErrCRC) && n >= frameSize && n <= int64(len(b)) {
+		return fmt.Errorf("%w: %08x is stored, its bytes have %08x", err, le.Uint32(b), frameSum(b[:n], place))
+	}
+	return err
+}
+
+// because is err, or why the bytes that it is about could not be read.
+func (w *Walker) because(err error) error {
+	if w.err != nil && errors.Is(err, ErrTorn) {
+		return w.err
+	}
+	return err
+}
+
+// sumHolds tells whether the checksum of the frame of n bytes at off holds,
+// without room for it: a length made of garbage takes none.
+func (w *Walker) sumHolds(off, n int64) bool {
+	head := [frameSize]byte(w.bytes(off, frameSize))
+	place := w.place(off)
+	crc := crc32.Update(checksum(le.AppendUint64(nil, place)), castagnoli, head[4:])
+	for at := off + frameSize; at < off+n; {
+		b := w.bytes(at, 1)
+		if len(b) == 0 {
+			return false
+		}
+		b = b[:min(int64(len(b)), off+n-at)]
+		crc = crc32.Update(crc, castagnoli, b)
+		at += int64(len(b))
+	}
+	return crc == le.Uint32(head[:])
+}
+
+// bytes gives the file from off on: at least n bytes, if it has them.
+func (w *Walker) bytes(off, n int64) []byte {
+	if off < w.from || off+n > w.from+int64(w.n) {
+		w.move(off, n)
+	}
+	if off >= w.from+int64(w.n) {
+		return nil
+	}
+	return w.mem[off-w.from : w.n]
+}
+
+// move reads the n bytes from off on, and what else there is room for, up to the
+// end of the page. What the window has of them is kept.
+func (w *Walker) move(off, n int64) {
+	old := w.mem[:w.n]
+	if int64(len(w.mem)) < n || w.mem == nil {
+		w.mem = make([]byte, max(n, windowSize))
+	}
+	kept := 0
+	if off >= w.from && off < w.from+int64(w.n) {
+		kept = copy(w.mem, old[off-w.from:])
+	}
+	w.from = off
+	most := max(min(int64(len(w.mem)), w.page.Size-off), int64(kept))
+	got, err := w.file.ReadAt(w.mem[kept:most], off+int64(kept))
+	w.n, w.err = kept+got, nil
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.err = err
+	}
+}
