@@ -87,18 +87,18 @@ func Open(dir string, opts Options) (*Cache, error) {
 	if err := c.openFlash(dir); err != nil {
 		return nil, err
 	}
-	limit, hot := opts.split()
 	seed := uint64(c.started.UnixNano())
 	if c.flash != nil {
 		seed = c.flash.Seed()
 		c.cas.Store(c.flash.FirstCAS())
 		c.flushAt.Store(c.flash.FlushAt())
 	}
-	mem, err := memtier.New(memtier.Options{Limit: limit, HotBytes: hot, MaxItem: opts.MaxItem, Seed: seed})
+	tier := opts.tierOptions(seed)
+	mem, err := memtier.New(tier)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("map memory: %w", err), c.closeFlash())
 	}
-	c.mem, c.hot, c.outside = mem, hot > 0, opts.Memory-limit
+	c.mem, c.hot, c.outside = mem, tier.HotBytes > 0, opts.Memory-tier.Limit
 	if err := c.recover(); err != nil {
 		return nil, errors.Join(fmt.Errorf("recover: %w", err), c.closeFlash(), mem.Close())
 	}
@@ -136,7 +136,8 @@ func (c *Cache) openFlash(dir string) (err error) {
 		Buffers: writeBuffers, ReadBytes: o.readBytes(), Queue: d.queue, Now: c.now.Load,
 		Hash:         func(key []byte) uint64 { return c.mem.Hash(key) },
 		JournalBytes: o.journalBytes(), CatalogMemory: o.catalogBytes(), JournalSync: o.JournalSync, AfterPowerLoss: o.AfterPowerLoss,
-		AcceptStale: o.AcceptStale, Logger: o.Logger, SlowRead: o.SlowRead, Progress: c.progress,
+		AcceptStale: o.AcceptStale, MostItems: c.mostItems, RefuseMore: o.Recover == "refuse",
+		Logger: o.Logger, SlowRead: o.SlowRead, Progress: c.progress,
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("open flash tier: %w", err), d.closeQueue())

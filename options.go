@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hearthcache/hearth/ioq"
+	"github.com/hearthcache/hearth/memtier"
 )
 
 // Options say how large a cache is and how it uses its flash. The zero value is
@@ -89,6 +90,11 @@ type Options struct {
 	// SlowRead is how long a read from flash takes that Logger is told of, with
 	// its key: one in ten seconds at most. 0 means none is.
 	SlowRead time.Duration
+	// Recover is what becomes of more items on flash than Memory has index for:
+	// with "newest", the default, the newest come back and the others are
+	// forgotten for good; with "refuse" Open fails and nothing is lost. Either
+	// says what Memory would be enough.
+	Recover string
 	// AcceptStale rebuilds the flash tier from its pages when its catalog is
 	// lost or broken, instead of starting empty: values come back that were
 	// overwritten or deleted.
@@ -127,6 +133,7 @@ func (o Options) withDefaults() Options {
 	def(&o.ShutdownTimeout, 30*time.Second)
 	def(&o.JournalSync, time.Second)
 	def(&o.AfterPowerLoss, "warm")
+	def(&o.Recover, "newest")
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
@@ -206,6 +213,8 @@ func (o Options) validateFlash(dir string) error {
 			ErrOptions, o.Memory, o.flashTakes()+smallestTier, o.MaxItem, o.WriteBuffer)
 	case o.AfterPowerLoss != "warm" && o.AfterPowerLoss != "strict":
 		return fmt.Errorf("%w: AfterPowerLoss %q is neither warm nor strict", ErrOptions, o.AfterPowerLoss)
+	case o.Recover != "newest" && o.Recover != "refuse":
+		return fmt.Errorf("%w: Recover %q is neither newest nor refuse", ErrOptions, o.Recover)
 	case o.WriteBuffer < pageAlignment || o.WriteBuffer > o.PageSize/2:
 		return fmt.Errorf("%w: WriteBuffer %d is not within %d and half a page", ErrOptions, o.WriteBuffer, pageAlignment)
 	}
@@ -235,6 +244,21 @@ func (o Options) LeastMemory() int64 {
 		}
 		o.Memory = least // of which some buffers are a share, but a small one
 	}
+}
+
+// tierOptions are those of the RAM tier that Memory leaves.
+func (o *Options) tierOptions(seed uint64) memtier.Options {
+	limit, hot := o.split()
+	return memtier.Options{Limit: limit, HotBytes: hot, MaxItem: o.MaxItem, Seed: seed}
+}
+
+// mebibytesFor is a Memory, in MiB, that has index for so many items on flash. o
+// has its defaults.
+func (o Options) mebibytesFor(items int64) int64 {
+	for o.tierOptions(0).MostItems() < items {
+		o.Memory = (o.Memory>>20 + 1 + o.Memory>>26) << 20
+	}
+	return o.Memory >> 20
 }
 
 // split divides Memory: what the RAM tier gets, hot values included, and how

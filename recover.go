@@ -2,6 +2,7 @@ package hearth
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -23,8 +24,18 @@ func (c *Cache) recover() error {
 			}
 		}
 	})
+	var many *flashtier.TooManyError
+	if errors.As(err, &many) {
+		return fmt.Errorf("%w: the index of %d items on flash needs Memory of %d MiB; %d MiB are enough for %d, with which recover=newest would start",
+			ErrOptions, many.Items, c.opts.mebibytesFor(many.Items), c.opts.Memory>>20, many.Most)
+	}
 	if err != nil {
 		return err
+	}
+	if r.LeftOut > 0 {
+		items := r.Items + r.LeftOut
+		c.opts.Logger.Warn("memory is too small for the index of all items on flash: only the newest are back",
+			"items", items, "left_out", r.LeftOut, "memory_mib", c.opts.Memory>>20, "needed_mib", c.opts.mebibytesFor(items))
 	}
 	c.recovery, c.recovered = r, r.Items-dropped.Load()
 	log := c.opts.Logger.Info
@@ -41,6 +52,11 @@ func (c *Cache) recover() error {
 	}
 	log("recovered", attrs...)
 	return nil
+}
+
+// mostItems is how many more items on flash the index has room for.
+func (c *Cache) mostItems() int64 {
+	return c.opts.tierOptions(0).MostItems() - c.mem.Stats().IndexItems
 }
 
 // load gives one record a slot. What has none is journaled dead: the key may be

@@ -70,6 +70,11 @@ type Options struct {
 	// SlowRead is how long a read takes that Logger is told of, with its key; the
 	// same once in ten seconds at most. 0 means none is.
 	SlowRead time.Duration
+	// MostItems, if not nil, tells how many records Recover may find alive, and is
+	// asked once. Of more, the oldest are forgotten, by whole extents, or with
+	// RefuseMore Recover returns a TooManyError and has changed nothing.
+	MostItems  func() int64
+	RefuseMore bool
 	// Progress, if not nil, is called now and then by Recover, with the records
 	// it has come by and how many there are.
 	Progress func(done, total int64)

@@ -27,6 +27,7 @@ type Recovery struct {
 	Expired int64 // records whose time had passed
 	Dead    int64 // records that were overwritten, deleted or evicted
 	Flushed int64 // records from before a flush
+	LeftOut int64 // the oldest records, forgotten because there was no room for more
 
 	BadBlobs     int64  // extents whose blob is bad: their records are dropped
 	BadPages     int    // pages of which the catalog, or the file, is bad: all of theirs are dropped
@@ -63,7 +64,11 @@ func (t *Tier) Recover(workers int, load func(part []Entry)) (Recovery, error) {
 	if err := r.rebuild(); err != nil {
 		return r.Recovery, err
 	}
-	for plan := r.plan(); len(plan) > 0; {
+	plan, err := r.leaveOut(r.plan())
+	if err != nil {
+		return r.Recovery, err
+	}
+	for len(plan) > 0 {
 		plan = plan[r.round(plan):]
 		if t.opt.Progress != nil {
 			t.opt.Progress(r.done, r.total)
@@ -116,6 +121,7 @@ type flight struct {
 
 // plan lists the extents of all pages, oldest blob first.
 func (r *recovery) plan() (plan []step) {
+	r.Pages, r.total = 0, 0
 	for i := range r.t.pages {
 		p := &r.t.pages[i]
 		if p.is() != PageSealed {
@@ -255,31 +261,8 @@ func (r *recovery) read(f *flight) {
 // whole page, and like b's records in its order.
 func (r *recovery) sift(f *flight, b blobView, changes []change) {
 	p, base := f.page, r.t.base(f.page.id)
-	if b.gen != r.t.gen.Load() {
-		f.tally.Flushed += int64(b.n)
-		return
-	}
-	i, _ := slices.BinarySearchFunc(changes, f.named.extent.Start/unit, func(c change, unit uint32) int {
-		return cmp.Compare(c.unit, unit)
-	})
-	changes = changes[i:]
 	last := uint32(0)
-	for i := range b.n {
-		e := b.entry(i)
-		for len(changes) > 0 && changes[0].unit < e.unit {
-			changes = changes[1:]
-		}
-		if len(changes) > 0 && changes[0].unit == e.unit {
-			if changes[0].kind == changeDead {
-				f.tally.Dead++
-				continue
-			}
-			e.exptime = changes[0].exptime
-		}
-		if e.exptime != 0 && e.exptime <= r.now {
-			f.tally.Expired++
-			continue
-		}
+	r.living(f.named, b, changes, &f.tally, func(e blobEntry) {
 		f.entries = append(f.entries, Entry{e.hash, NewAddr(base+uint64(e.unit), e.class), e.exptime})
 		f.counts[e.hash>>partShift]++
 		f.tally.Bytes += int64(ClassSize(e.class))
@@ -287,11 +270,42 @@ func (r *recovery) sift(f *flight, b blobView, changes []change) {
 			e.exptime = never
 		}
 		last = max(last, e.exptime)
-	}
+	})
 	f.tally.Items = int64(len(f.entries))
 	p.objects.Add(f.tally.Items)
 	p.bytes.Add(f.tally.Bytes)
 	raise(&p.lastExp, last)
+}
+
+// living calls fn for the records of an extent's blob that are alive, and counts
+// the others.
+func (r *recovery) living(x named, b blobView, changes []change, tally *Recovery, fn func(e blobEntry)) {
+	if b.gen != r.t.gen.Load() {
+		tally.Flushed += int64(b.n)
+		return
+	}
+	i, _ := slices.BinarySearchFunc(changes, x.extent.Start/unit, func(c change, unit uint32) int {
+		return cmp.Compare(c.unit, unit)
+	})
+	changes = changes[i:]
+	for i := range b.n {
+		e := b.entry(i)
+		for len(changes) > 0 && changes[0].unit < e.unit {
+			changes = changes[1:]
+		}
+		if len(changes) > 0 && changes[0].unit == e.unit {
+			if changes[0].kind == changeDead {
+				tally.Dead++
+				continue
+			}
+			e.exptime = changes[0].exptime
+		}
+		if e.exptime != 0 && e.exptime <= r.now {
+			tally.Expired++
+			continue
+		}
+		fn(e)
+	}
 }
 
 // partition puts the round's records into r.to, sorted by the top bits of their

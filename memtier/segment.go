@@ -2,7 +2,6 @@ package memtier
 
 import (
 	"fmt"
-	"math/bits"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -102,7 +101,7 @@ const (
 )
 
 func newSegments(o Options) (*segments, error) {
-	shift := uint(max(minShift, min(maxShift, bits.Len64(uint64(o.Limit/64))-1)))
+	shift := o.segmentShift()
 	count := uint32(4*o.Limit>>shift) + 1
 	stride := uintptr(int64(unitsFor(255, o.MaxItem))<<unitShift+pageBytes-1) &^ (pageBytes - 1)
 	nlarge := uint32(min(4*o.Limit>>(shift-1), int64(largeSpace/stride)))

@@ -27,6 +27,7 @@ package memtier
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"sync/atomic"
 
 	"github.com/zeebo/xxh3"
@@ -60,6 +61,20 @@ type Options struct {
 	MaxItem int
 	// Seed of the hash. Equal seeds give equal hashes.
 	Seed uint64
+}
+
+// mostItemBytes is what an item on flash takes of the index at worst.
+const mostItemBytes = 20
+
+// MostItems is how many items on flash the index of such a tier has room for, when
+// all but what has to be left for values is used for it.
+func (o Options) MostItems() int64 {
+	return max(0, o.Limit-o.HotBytes-minSegments<<o.segmentShift()) / mostItemBytes
+}
+
+// segmentShift is the size of a segment: a power of two.
+func (o *Options) segmentShift() uint {
+	return uint(max(minShift, min(maxShift, bits.Len64(uint64(o.Limit/64))-1)))
 }
 
 func (o *Options) validate() error {

@@ -77,6 +77,7 @@ type Config struct {
 	AfterPowerLoss  string
 	SlowRead        time.Duration
 	LogFormat       string // text or json
+	Recover         string
 	AcceptStale     bool
 
 	// Reported holds, by their names in memcached's "stats settings", the
@@ -132,6 +133,7 @@ func defaults() Config {
 		JournalSync:      time.Second,
 		AfterPowerLoss:   "warm",
 		LogFormat:        "text",
+		Recover:          "newest",
 		Reported:         reportedDefaults(),
 	}
 }

@@ -163,7 +163,7 @@ func (c *Config) cacheOptions(log *slog.Logger) hearth.Options {
 		IOEngine: c.IOEngine, IOThreads: c.IOThreads, IODepth: c.IODepth,
 		HotPercent: c.HotPercent, Backpressure: c.Backpressure, Logger: log,
 		ShutdownTimeout: c.ShutdownTimeout, JournalSync: c.JournalSync,
-		AfterPowerLoss: c.AfterPowerLoss, AcceptStale: c.AcceptStale, SlowRead: c.SlowRead,
+		AfterPowerLoss: c.AfterPowerLoss, Recover: c.Recover, AcceptStale: c.AcceptStale, SlowRead: c.SlowRead,
 	}
 }
 

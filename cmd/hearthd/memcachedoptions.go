@@ -126,6 +126,8 @@ var ownOptions = []setting{
 		set: duration(0, unlimited, time.Millisecond, func(c *Config) *time.Duration { return &c.SlowRead })},
 	{name: "log_format", arg: "NAME", help: "text or json: how lines of the log look (default text)",
 		set: oneOf(func(c *Config) *string { return &c.LogFormat }, "text", "json")},
+	{name: "recover", arg: "NAME", help: "newest or refuse: when -m has no room for the index of all that is on flash, start with the newest items and forget the others, or do not start (default newest)",
+		set: oneOf(func(c *Config) *string { return &c.Recover }, "newest", "refuse")},
 	{name: "rebuild", arg: "NAME", help: "accept_stale: when the catalog is lost, rebuild it from the pages, with values that were overwritten or deleted", set: setRebuild},
 	{name: "hot_percent", arg: "PCT", help: "share of -m for copies of flash values that are read again; 0 is none (default 10)", set: setHotPercent},
 }
