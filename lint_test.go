@@ -59,13 +59,15 @@ var arrows = []arrow{
 	{from: "cmd/hearthd/watch"},
 	{from: "cmd/hearthd/execute", module: []string{rootPath, "protocol", "protocol/text", "protocol/server"}},
 	{from: "cmd/hearthd", module: []string{rootPath, "cmd/hearthd/execute", "cmd/hearthd/watch", "protocol", "protocol/server"}, other: []string{"github.com/spf13/pflag", "golang.org/x/sys"}},
-	{from: "cmd/hearth", module: []string{"tools/loadgen", "tools/certify", "tools/soak", "tools/pageinspect"}, other: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term"}},
+	{from: "cmd/hearth", module: []string{"tools/loadgen", "tools/certify", "tools/soak", "tools/pageinspect", "tools/trace"}, other: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term"}},
 	{from: "tools/oracle"},
 	{from: "tools/certify", module: []string{"protocol", "protocol/meta", "protocol/binary"}},
 	{from: "tools/crashtest", module: []string{"tools/oracle", "tools/loadgen", "flashtier"}},
 	{from: "tools/pageinspect", module: []string{"flashtier"}, other: []string{"github.com/zeebo/xxh3"}, tests: []string{rootPath, "ioq"}},
-	{from: "tools/loadgen", module: []string{"protocol", "protocol/text"}, other: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys"}},
+	{from: "tools/seeded"},
+	{from: "tools/loadgen", module: []string{"protocol", "protocol/text", "tools/seeded"}, other: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys"}},
 	{from: "tools/soak", module: []string{"tools/loadgen", "protocol/client"}, other: []string{"gonum.org/v1/plot"}},
+	{from: "tools/trace", module: []string{rootPath, "protocol", "tools/loadgen", "tools/seeded"}, other: []string{"github.com/klauspost/compress"}},
 }
 
 // source is one parsed file.

@@ -1,6 +1,10 @@
 package loadgen
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/hearthcache/hearth/tools/seeded"
+)
 
 // arrival is a value on its way in: what it should be and what was seen so far.
 type arrival struct {
@@ -9,23 +13,23 @@ type arrival struct {
 	size    int // as the server said
 	off     int // bytes checked
 	version uint64
-	stream  stream
+	stream  seeded.Stream
 	bad     int // offset of the first wrong byte, or -1
 	got     byte
 }
 
-// begin starts on a value whose first bytes are head: at least headSize of
+// begin starts on a value whose first bytes are head: at least seeded.HeadSize of
 // them, or all.
 func (a *arrival) begin(head []byte) {
-	a.version = versionIn(a.ask.key, head)
-	a.stream = newStream(a.ask.key, a.version, a.size)
+	a.version = seeded.VersionIn(a.ask.key, head)
+	a.stream = seeded.NewStream(a.ask.key, a.version, a.size)
 	a.bad = -1
 }
 
 // take checks the next bytes of the value.
 func (a *arrival) take(chunk []byte) {
 	if a.bad < 0 {
-		if a.bad = a.stream.check(chunk, a.off); a.bad >= 0 {
+		if a.bad = a.stream.Check(chunk, a.off); a.bad >= 0 {
 			a.got = chunk[a.bad-a.off]
 		}
 	}
@@ -39,7 +43,7 @@ func (a *arrival) verdict(wanted int, newest uint64) (wrong, stale bool) {
 	if a.size != wanted || a.bad >= 0 || a.flags != keyFlags(a.ask.key) {
 		return true, false
 	}
-	versioned := a.size >= headSize
+	versioned := a.size >= seeded.HeadSize
 	return versioned && a.version > newest, versioned && a.version < a.ask.version
 }
 
@@ -50,7 +54,7 @@ func (a *arrival) describe(name []byte, wanted int, newest uint64) string {
 		return fmt.Sprintf("key %s: %d bytes, want %d", name, a.size, wanted)
 	case a.bad >= 0:
 		return fmt.Sprintf("key %s: byte %d of %d is %#02x, want %#02x (version %d)",
-			name, a.bad, a.size, a.got, a.stream.byteAt(a.bad), a.version)
+			name, a.bad, a.size, a.got, a.stream.ByteAt(a.bad), a.version)
 	case a.flags != keyFlags(a.ask.key):
 		return fmt.Sprintf("key %s: flags %d, want %d", name, a.flags, keyFlags(a.ask.key))
 	case a.version > newest:

@@ -1,6 +1,10 @@
 package loadgen
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/hearthcache/hearth/tools/seeded"
+)
 
 // supply numbers the key operations of a run, across its workers.
 type supply struct {
@@ -28,7 +32,7 @@ type chooser struct {
 	expiry   *expiry
 	picker   *picker // of gets
 	changes  *picker // of all else
-	rng      rng
+	rng      seeded.Rand
 }
 
 func newChooser(w *Work, s *supply, v *versions, e *expiry, worker uint64) *chooser {
@@ -37,7 +41,7 @@ func newChooser(w *Work, s *supply, v *versions, e *expiry, worker uint64) *choo
 	if w.HasChangeDist {
 		c.changes = newPicker(w.ChangeDist, w.Keys, w.Seed, worker)
 	}
-	c.rng.state = mix(w.Seed ^ mix(worker))
+	c.rng = seeded.NewRand(seeded.Mix(w.Seed ^ seeded.Mix(worker)))
 	return c
 }
 
@@ -79,7 +83,7 @@ func (c *chooser) verb() verb {
 	case Read:
 		return get
 	}
-	at := c.rng.float()
+	at := c.rng.Float()
 	for v, share := range [...]float64{set: c.work.SetRatio, remove: c.work.DeleteRatio, touch: c.work.TouchRatio} {
 		if at -= share; at < 0 {
 			return verb(v)

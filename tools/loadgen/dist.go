@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/hearthcache/hearth/tools/seeded"
 )
 
 // Dist is the order in which keys are asked for.
@@ -71,18 +73,18 @@ type picker struct {
 	dist Dist
 	keys uint64
 	seed uint64
-	rng  rng
-	zipf *zipf
-	perm permutation
+	rng  seeded.Rand
+	zipf *seeded.Zipf
+	perm seeded.Permutation
 	pass uint64 // perm belongs to this pass
 }
 
 func newPicker(d Dist, keys, seed, worker uint64) *picker {
-	p := &picker{dist: d, keys: keys, seed: mix(seed)}
-	p.rng.state = mix(p.seed + worker)
-	p.perm = newPermutation(keys, p.seed)
+	p := &picker{dist: d, keys: keys, seed: seeded.Mix(seed)}
+	p.rng = seeded.NewRand(seeded.Mix(p.seed + worker))
+	p.perm = seeded.NewPermutation(keys, p.seed)
 	if d.shape == zipfian {
-		p.zipf = newZipf(d.alpha, keys)
+		p.zipf = seeded.NewZipf(d.alpha, keys)
 	}
 	return p
 }
@@ -91,14 +93,14 @@ func newPicker(d Dist, keys, seed, worker uint64) *picker {
 func (p *picker) key(i uint64) uint64 {
 	switch p.dist.shape {
 	case uniform:
-		return p.rng.below(p.keys)
+		return p.rng.Below(p.keys)
 	case zipfian:
-		return p.perm.at(p.zipf.draw(&p.rng))
+		return p.perm.At(p.zipf.Draw(&p.rng))
 	case sequential:
 		return i % p.keys
 	}
 	if pass := i / p.keys; pass != p.pass {
-		p.pass, p.perm = pass, newPermutation(p.keys, p.seed+pass)
+		p.pass, p.perm = pass, seeded.NewPermutation(p.keys, p.seed+pass)
 	}
-	return p.perm.at(i % p.keys)
+	return p.perm.At(i % p.keys)
 }

@@ -1,6 +1,10 @@
 package loadgen
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/hearthcache/hearth/tools/seeded"
+)
 
 // keyspace says what belongs to a key's number: its text, its value's size and
 // exptime, and its client flags. Two runs with the same spans agree on all of them.
@@ -18,16 +22,16 @@ func newKeyspace(w *Work) keyspace {
 // shortestKey is the least length at which n keys all differ.
 func shortestKey(n uint64) int { return 1 + len(strconv.FormatUint(n-1, 10)) }
 
-func (k *keyspace) keySize(number uint64) int   { return k.keys.at(mix(number ^ 0x6b65)) }
-func (k *keyspace) valueSize(number uint64) int { return k.values.at(mix(number ^ 0x76616c)) }
+func (k *keyspace) keySize(number uint64) int   { return k.keys.at(seeded.Mix(number ^ 0x6b65)) }
+func (k *keyspace) valueSize(number uint64) int { return k.values.at(seeded.Mix(number ^ 0x76616c)) }
 
 // ttlSeconds is the exptime sent with a key.
 func (k *keyspace) ttlSeconds(number uint64) uint32 {
-	h := mix(number ^ 0x74746c)
+	h := seeded.Mix(number ^ 0x74746c)
 	if float64(h>>11)/(1<<53) >= k.expiring {
 		return k.ttl
 	}
-	return uint32(k.ttls.at(mix(h)))
+	return uint32(k.ttls.at(seeded.Mix(h)))
 }
 
 // keyFlags are the client flags stored with a key.

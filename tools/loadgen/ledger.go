@@ -3,6 +3,8 @@ package loadgen
 import (
 	"strconv"
 	"sync/atomic"
+
+	"github.com/hearthcache/hearth/tools/seeded"
 )
 
 // Ledger carries what is known of the keys' versions from one run to the next, so
@@ -53,7 +55,7 @@ func (l *Ledger) find(key, version uint64) {
 }
 
 // VersionOf is the version that a value of key tells; 0 if it is too short for one.
-func VersionOf(key uint64, value []byte) uint64 { return versionIn(key, value) }
+func VersionOf(key uint64, value []byte) uint64 { return seeded.VersionIn(key, value) }
 
 // KeyNumber is the number of the key with that text; ok is false if it is none of
 // this package's.

@@ -3,6 +3,8 @@ package loadgen
 import (
 	"bytes"
 	"fmt"
+
+	"github.com/hearthcache/hearth/tools/seeded"
 )
 
 // receiver takes the replies to a ring's requests apart. It is given bytes as
@@ -126,7 +128,7 @@ func (rc *receiver) takeValue(buf []byte) (n int, err error) {
 	if v.off < v.size {
 		chunk := buf[:min(len(buf), v.size-v.off)]
 		if v.off == 0 {
-			if len(chunk) < min(headSize, v.size) {
+			if len(chunk) < min(seeded.HeadSize, v.size) {
 				return 0, nil
 			}
 			v.begin(chunk)

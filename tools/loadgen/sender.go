@@ -1,6 +1,10 @@
 package loadgen
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/hearthcache/hearth/tools/seeded"
+)
 
 // outBytes is how much of a batch is built before it is written. What is built
 // may exceed it by one key or line, for which outSlack is enough.
@@ -59,9 +63,9 @@ func (s *sender) buildSet(dst []byte, o *op) (_ []byte, done bool) {
 	}
 	off := s.part - 1
 	n := min(size-off, max(0, outBytes-len(dst)))
-	value := newStream(a.key, a.version, size)
+	value := seeded.NewStream(a.key, a.version, size)
 	dst = dst[:len(dst)+n]
-	value.fill(dst[len(dst)-n:], off)
+	value.Fill(dst[len(dst)-n:], off)
 	s.part += n
 	if off+n < size {
 		return dst, false

@@ -1,30 +1,31 @@
-package loadgen
+package seeded
 
 import "math"
 
-// zipf draws ranks 1..n with a probability proportional to rank^-alpha, for any
+// Zipf draws ranks 1..n with a probability proportional to rank^-alpha, for any
 // alpha > 0, exactly and without a table: W. Hörmann and G. Derflinger,
 // "Rejection-inversion to generate variates from monotone discrete
 // distributions" (1996).
-type zipf struct {
+type Zipf struct {
 	alpha       float64
 	n           float64
 	first, last float64 // of the integral, over the ranks' whole range
 	accept      float64 // a draw this close to its rank needs no further test
 }
 
-func newZipf(alpha float64, n uint64) *zipf {
-	z := &zipf{alpha: alpha, n: float64(n)}
+// NewZipf has ranks up to n, for an alpha above 0.
+func NewZipf(alpha float64, n uint64) *Zipf {
+	z := &Zipf{alpha: alpha, n: float64(n)}
 	z.first = z.integral(1.5) - 1
 	z.last = z.integral(z.n + 0.5)
 	z.accept = 2 - z.inverse(z.integral(2.5)-z.height(2))
 	return z
 }
 
-// draw is a rank, less one.
-func (z *zipf) draw(r *rng) uint64 {
+// Draw is a rank, less one.
+func (z *Zipf) Draw(r *Rand) uint64 {
 	for {
-		u := z.last + r.float()*(z.first-z.last)
+		u := z.last + r.Float()*(z.first-z.last)
 		x := z.inverse(u)
 		k := math.Max(1, math.Min(z.n, math.Floor(x+0.5)))
 		if k-x <= z.accept || u >= z.integral(k+0.5)-z.height(k) {
@@ -33,15 +34,15 @@ func (z *zipf) draw(r *rng) uint64 {
 	}
 }
 
-func (z *zipf) height(x float64) float64 { return math.Exp(-z.alpha * math.Log(x)) }
+func (z *Zipf) height(x float64) float64 { return math.Exp(-z.alpha * math.Log(x)) }
 
 // integral of height from 1 to x.
-func (z *zipf) integral(x float64) float64 {
+func (z *Zipf) integral(x float64) float64 {
 	l := math.Log(x)
 	return expm1Over((1-z.alpha)*l) * l
 }
 
-func (z *zipf) inverse(u float64) float64 {
+func (z *Zipf) inverse(u float64) float64 {
 	t := math.Max(-1, u*(1-z.alpha))
 	return math.Exp(log1pOver(t) * u)
 }

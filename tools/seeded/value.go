@@ -1,35 +1,37 @@
-package loadgen
+package seeded
 
 import "encoding/binary"
 
-// stream is the bytes of one value, any part of which can be generated or
+// Stream is the bytes of one value, any part of which can be generated or
 // checked alone. In 8-byte little-endian words:
 //
-//	word 0     the version, xor mix(key number)
+//	word 0     the version, xor Mix(key number)
 //	word i>0   wordAt(seed + i*golden), the seed from key number and version
 //	the rest   the first bytes of one more word
 //
 // So a value tells its own version, and a value of another key, of another
 // place in the same value or of a mixture of versions differs. A value shorter
-// than headSize has no version: its bytes follow from the key alone.
-type stream struct{ head, seed uint64 }
+// than HeadSize has no version: its bytes follow from the key alone.
+type Stream struct{ head, seed uint64 }
 
-const headSize = 8
+// HeadSize is how many bytes a value must have to tell its version.
+const HeadSize = 8
 
-func newStream(key, version uint64, size int) stream {
-	if size < headSize {
+// NewStream is of the value of that key and version, of size bytes.
+func NewStream(key, version uint64, size int) Stream {
+	if size < HeadSize {
 		version = 0
 	}
-	k := mix(key + golden)
-	return stream{head: version ^ k, seed: mix(k + version*golden)}
+	k := Mix(key + golden)
+	return Stream{head: version ^ k, seed: Mix(k + version*golden)}
 }
 
-// versionIn is the version that the first bytes of key's value tell.
-func versionIn(key uint64, head []byte) uint64 {
-	if len(head) < headSize {
+// VersionIn is the version that the first bytes of key's value tell.
+func VersionIn(key uint64, head []byte) uint64 {
+	if len(head) < HeadSize {
 		return 0
 	}
-	return binary.LittleEndian.Uint64(head) ^ mix(key+golden)
+	return binary.LittleEndian.Uint64(head) ^ Mix(key+golden)
 }
 
 func wordAt(x uint64) uint64 {
@@ -37,17 +39,18 @@ func wordAt(x uint64) uint64 {
 	return x ^ x>>29
 }
 
-func (s *stream) word(i int) uint64 {
+func (s *Stream) word(i int) uint64 {
 	if i == 0 {
 		return s.head
 	}
 	return wordAt(s.seed + uint64(i)*golden)
 }
 
-func (s *stream) byteAt(off int) byte { return byte(s.word(off/8) >> (off % 8 * 8)) }
+// ByteAt is the byte at an offset.
+func (s *Stream) ByteAt(off int) byte { return byte(s.word(off/8) >> (off % 8 * 8)) }
 
-// fill writes the value's bytes from offset off on into dst.
-func (s *stream) fill(dst []byte, off int) {
+// Fill writes the value's bytes from offset off on into dst.
+func (s *Stream) Fill(dst []byte, off int) {
 	if off%8 != 0 || off == 0 {
 		n := s.fillWord(dst, off)
 		dst, off = dst[n:], off+n
@@ -68,15 +71,15 @@ func (s *stream) fill(dst []byte, off int) {
 }
 
 // fillWord writes the rest of the word at off, or what dst has room for.
-func (s *stream) fillWord(dst []byte, off int) int {
+func (s *Stream) fillWord(dst []byte, off int) int {
 	var b [8]byte
 	binary.LittleEndian.PutUint64(b[:], s.word(off/8))
 	return copy(dst, b[off%8:])
 }
 
-// check compares src with the value's bytes from offset off on and gives the
+// Check compares src with the value's bytes from offset off on and gives the
 // offset of the first that differs, or -1.
-func (s *stream) check(src []byte, off int) int {
+func (s *Stream) Check(src []byte, off int) int {
 	if off%8 != 0 || off == 0 {
 		n := min(8-off%8, len(src))
 		if bad := s.checkBytes(src[:n], off); bad >= 0 {
@@ -90,7 +93,7 @@ func (s *stream) check(src []byte, off int) int {
 
 // right is how many bytes of src are right for certain, counted in steps of 32
 // and then 8. off is a multiple of 8, not 0.
-func (s *stream) right(src []byte, off int) (n int) {
+func (s *Stream) right(src []byte, off int) (n int) {
 	whole := len(src)
 	x := s.seed + uint64(off/8)*golden
 	for len(src) >= 32 {
@@ -111,9 +114,9 @@ func (s *stream) right(src []byte, off int) (n int) {
 	return whole - len(src)
 }
 
-func (s *stream) checkBytes(src []byte, off int) int {
+func (s *Stream) checkBytes(src []byte, off int) int {
 	for i, b := range src {
-		if b != s.byteAt(off+i) {
+		if b != s.ByteAt(off+i) {
 			return off + i
 		}
 	}
