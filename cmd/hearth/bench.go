@@ -24,6 +24,7 @@ func newBenchCommand() *cobra.Command {
 		newCompareCommand(),
 		newSuiteCommand(),
 		newSoakCommand(),
+		newTraceCommand(),
 	)
 	return cmd
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -103,5 +104,37 @@ func TestBadFlagsAreNamed(t *testing.T) {
 		if _, err := command(t, args...); err == nil || !strings.Contains(err.Error(), text) {
 			t.Errorf("%v: error %v, want one with %s", args, err, text)
 		}
+	}
+}
+
+func TestTraceOfTheLibrary(t *testing.T) {
+	out, err := command(t, "bench", "trace", "W4", "-m", "16m", "--keys", "200", "--requests", "2000", "--json")
+	var r struct {
+		Trace string  `json:"trace"`
+		Hit   float64 `json:"hit_ratio"`
+	}
+	if err := errors.Join(err, json.Unmarshal([]byte(out), &r)); err != nil || r.Trace != "W4" || r.Hit < .5 {
+		t.Errorf("%+v, %v: %s", r, err, out)
+	}
+}
+
+func TestTraceIsSavedAndReplayed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "w7.csv.gz")
+	if out, err := command(t, "bench", "trace", "W7", "--keys", "100", "--requests", "1000", "--save", file); err != nil || !strings.Contains(out, "1000 requests") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if out, err := command(t, "bench", "trace", file, "--flash", "64m", "-m", "32m", "--limit", "900"); err != nil || !strings.Contains(out, ": 900 requests") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestTraceThatCannotStart(t *testing.T) {
+	_, err := command(t, "bench", "trace", "W4", "--keys", "0", "nowhere:1")
+	if err == nil {
+		t.Error("no error without a server")
+	}
+	_, err = command(t, "bench", "trace", "no-such-file.csv")
+	if err == nil || !strings.Contains(err.Error(), "no-such-file.csv") {
+		t.Errorf("error %v", err)
 	}
 }

@@ -20,11 +20,15 @@ type contest struct {
 }
 
 func (c *contest) addFlags(cmd *cobra.Command) {
+	c.addServers(cmd)
+	cmd.Flags().IntVar(&c.rounds, "rounds", 3, "rounds; who is first alternates")
+}
+
+func (c *contest) addServers(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&c.a, "a", "", "first server: a command line with {port} and, if needed, {dir} (a new directory) and {flags}; or HOST:PORT")
 	f.StringVar(&c.b, "b", "", "second server, likewise")
 	f.StringSliceVar(&c.names, "names", []string{"A", "B"}, "what to call them")
-	f.IntVar(&c.rounds, "rounds", 3, "rounds; who is first alternates")
 	cmd.MarkFlagRequired("a")
 	cmd.MarkFlagRequired("b")
 }
