@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -44,5 +45,27 @@ func paceHeap(ctx context.Context, memory int64) {
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+// goRuntime says what the Go runtime holds, in bytes: mapped is less what it gave
+// back, heap is in use or waits to be collected, live is what the last collection
+// found in use.
+func goRuntime() []stat {
+	samples := []metrics.Sample{
+		{Name: "/memory/classes/total:bytes"},
+		{Name: "/memory/classes/heap/released:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/gc/heap/live:bytes"},
+		{Name: "/gc/cycles/total:gc-cycles"},
+	}
+	metrics.Read(samples)
+	at := func(i int) uint64 { return samples[i].Value.Uint64() }
+	return []stat{
+		gauge("hearth_go_mapped", at(0)-at(1)),
+		gauge("hearth_go_heap", at(2)),
+		gauge("hearth_go_live", at(3)),
+		gauge("hearth_go_goroutines", runtime.NumGoroutine()),
+		counter("hearth_go_collections", at(4)),
 	}
 }

@@ -129,7 +129,8 @@ func (h *admin) general() []stat {
 	stats = append(stats, items(&s)...)
 	stats = append(stats, h.crawls()...)
 	stats = append(stats, h.logs()...)
-	return append(stats, own(&s)...)
+	stats = append(stats, own(&s)...)
+	return append(stats, goRuntime()...)
 }
 
 func (h *admin) process() []stat {

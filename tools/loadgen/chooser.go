@@ -30,13 +30,15 @@ type chooser struct {
 	supply   *supply
 	versions *versions
 	expiry   *expiry
+	refill   *refill
 	picker   *picker // of gets
 	changes  *picker // of all else
 	rng      seeded.Rand
 }
 
-func newChooser(w *Work, s *supply, v *versions, e *expiry, worker uint64) *chooser {
-	c := &chooser{work: w, supply: s, versions: v, expiry: e, picker: newPicker(w.Dist, w.Keys, w.Seed, worker)}
+func newChooser(r *run, worker uint64) *chooser {
+	w := &r.work
+	c := &chooser{work: w, supply: r.supply, versions: r.version, expiry: r.expiry, refill: r.refill, picker: newPicker(w.Dist, w.Keys, w.Seed, worker)}
 	c.changes = c.picker
 	if w.HasChangeDist {
 		c.changes = newPicker(w.ChangeDist, w.Keys, w.Seed, worker)
@@ -64,16 +66,27 @@ func (c *chooser) fillChange(o *op, client uint64) bool {
 	if n == 0 {
 		return false
 	}
-	a := ask{key: c.changes.key(i)}
-	if c.versions.tracked {
-		a.key = c.own(a.key, client)
-	}
+	a := ask{key: c.changeKey(o.verb, i, client)}
 	if o.verb != touch {
 		a.version = c.versions.issue(a.key)
 	}
 	c.expiry.suspend(a.key)
 	o.asks = append(o.asks, a)
 	return true
+}
+
+// changeKey is the key of a client's change number i.
+func (c *chooser) changeKey(v verb, i, client uint64) uint64 {
+	if v == set {
+		if key, ok := c.refill.take(client); ok {
+			return key
+		}
+	}
+	key := c.changes.key(i)
+	if c.versions.tracked {
+		key = c.own(key, client)
+	}
+	return key
 }
 
 func (c *chooser) verb() verb {

@@ -48,7 +48,7 @@ func TestExpiredIsStale(t *testing.T) {
 	w, _ = w.withDefaults()
 	e := newExpiry(&w)
 	rc.expiry = e
-	c := newChooser(&w, &supply{}, rc.versions, e, 0)
+	c := newChooser(&run{work: w, supply: &supply{}, version: rc.versions, expiry: e}, 0)
 	change := func(v verb, sent, reply string, at time.Duration) {
 		t.Helper()
 		o := r.push()
@@ -128,5 +128,19 @@ func TestKeysThatExpire(t *testing.T) {
 	}
 	if expiring < 2300 || expiring > 2700 {
 		t.Error(fmt.Sprint(expiring, " of 10,000 keys expire, want a quarter"))
+	}
+}
+
+// TestRefill: what gets have missed is set next, by the client whose key it is.
+func TestRefill(t *testing.T) {
+	for _, refill := range []bool{true, false} {
+		_, addr := startFake(t, faults{})
+		w := small(Mixed)
+		w.Depth, w.Keys, w.KeySize, w.Requests, w.Refill = 1, 100_000, Span{6, 20}, 4000, refill
+		w.SetRatio, w.Dist, w.HasDist, w.ChangeDist, w.HasChangeDist = 0.5, Zipf(1.2), true, Uniform, true
+		r := mustRun(t, addr, w)
+		if r.Bad() || (r.Hits > r.Misses/2) != refill {
+			t.Errorf("refill %t: %d hits, %d misses, %q", refill, r.Hits, r.Misses, r.Examples)
+		}
 	}
 }

@@ -153,7 +153,7 @@ func TestNoAllocationPerRequest(t *testing.T) {
 	w := Work{Kind: Read, Keys: 1000, ValueSize: Span{100, 2000}, Depth: 4, Multiget: 2, Version: 1}
 	s, rc, r := exchange(w)
 	w, _ = w.withDefaults()
-	choose := newChooser(&w, &supply{}, rc.versions, nil, 0)
+	choose := newChooser(&run{work: w, supply: &supply{}, version: rc.versions}, 0)
 	reply := []byte(replyTo(w, []uint64{1, 2}, 0))
 	out := make([]byte, 0, outBytes+outSlack)
 	allocs := testing.AllocsPerRun(1000, func() {

@@ -13,6 +13,7 @@ type receiver struct {
 	keys     *keyspace
 	versions *versions
 	expiry   *expiry
+	refill   *refill
 	counts   *counts
 	ledger   *Ledger // may be nil
 	asked    int     // of the get being answered: asks settled so far
@@ -67,7 +68,9 @@ func (rc *receiver) takeLine(line []byte, o *op, now int64) (done bool, err erro
 		rc.expiry.renew(a.key, now, rc.keys.ttlSeconds(a.key))
 		return true, nil
 	case o.verb == get && string(line) == "END":
-		rc.counts.misses += uint64(len(o.asks) - rc.asked)
+		for _, a := range o.asks[rc.asked:] {
+			rc.miss(a.key)
+		}
 		return true, nil
 	case o.verb == get && bytes.HasPrefix(line, []byte("VALUE ")):
 		return false, rc.beginValue(line, o)
@@ -117,9 +120,14 @@ func (rc *receiver) beginValue(line []byte, o *op) error {
 			rc.value = arrival{ask: a, flags: v.flags, size: v.size, bad: -1}
 			return nil
 		}
-		rc.counts.misses++
+		rc.miss(a.key)
 	}
 	return fmt.Errorf("%w: a value for key %q, which was not asked for", errUnexpected, v.key)
+}
+
+func (rc *receiver) miss(key uint64) {
+	rc.counts.misses++
+	rc.refill.miss(key)
 }
 
 // takeValue checks what buf has of the value, then the line end after it.

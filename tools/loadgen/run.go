@@ -14,6 +14,7 @@ type run struct {
 	supply  *supply
 	version *versions
 	expiry  *expiry
+	refill  *refill
 	workers []*worker
 	stop    atomic.Bool
 	started time.Time
@@ -27,7 +28,7 @@ func Run(ctx context.Context, addr string, work Work) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{work: work, supply: &supply{limit: work.Requests}, version: newVersions(&work), expiry: newExpiry(&work)}
+	r := &run{work: work, supply: &supply{limit: work.Requests}, version: newVersions(&work), expiry: newExpiry(&work), refill: newRefill(&work)}
 	defer r.close()
 	if err := r.connect(addr); err != nil {
 		return nil, err
@@ -84,7 +85,7 @@ func (r *run) newWorker(number int) (*worker, error) {
 	}
 	return &worker{
 		work:    &r.work,
-		chooser: newChooser(&r.work, r.supply, r.version, r.expiry, uint64(number)),
+		chooser: newChooser(r, uint64(number)),
 		pacer:   newPacer(&r.work, number),
 		poller:  p,
 		keys:    newKeyspace(&r.work),

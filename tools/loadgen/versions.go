@@ -11,9 +11,10 @@ import (
 func NewVersion() uint64 { return uint64(time.Now().UnixMilli()) << 16 }
 
 // versions tells what a get may return. A mixed run tracks each key: its nth
-// set stores base+n, or is a delete that takes that number, and only one connection sets a key, so that the versions a
-// server sees are in order. A get sent after base+n was answered (or refused:
-// then the old value must be gone too) must not return less.
+// set stores base+n, or is a delete that takes that number, and only one
+// connection changes a key, so that the versions a server sees are in order. A
+// get sent after base+n was answered (or refused: then the old value must be gone
+// too) must not return less.
 //
 // Other runs store one version and track nothing: tracked is false. least is the
 // oldest version a get may return, of a key that this run has not set.

@@ -38,6 +38,7 @@ type Work struct {
 	TouchRatio    float64       // likewise touches, with the exptime of the key's sets
 	ChangeDist    Dist          // of the keys set, deleted and touched; default Dist
 	HasChangeDist bool          // ChangeDist was given
+	Refill        bool          // of a mixed run: sets are first of keys that gets have missed
 	ExpireShare   float64       // share of the keys, by key, whose exptime is one of ExpireTTL
 	ExpireTTL     Span          // seconds, by key, log-uniform; a mixed run checks that nothing outlives it
 	Requests      uint64        // key operations (a get of 50 keys is 50); default: see validate

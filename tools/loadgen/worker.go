@@ -45,7 +45,7 @@ func (w *worker) now() int64 { return int64(time.Since(w.started)) }
 func (w *worker) adopt(fd int, number uint64) error {
 	c := &conn{fd: fd, index: len(w.conns), number: number, ring: newRing(w.work.Depth, w.work.Multiget)}
 	c.sender = sender{keys: &w.keys}
-	c.receiver = receiver{keys: &w.keys, versions: w.chooser.versions, expiry: w.chooser.expiry, counts: w.counts, ledger: w.work.Ledger}
+	c.receiver = receiver{keys: &w.keys, versions: w.chooser.versions, expiry: w.chooser.expiry, refill: w.chooser.refill, counts: w.counts, ledger: w.work.Ledger}
 	w.conns = append(w.conns, c)
 	return w.poller.add(fd, c.index)
 }

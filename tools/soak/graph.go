@@ -73,6 +73,10 @@ var graphs = []graph{
 		{"of it no file's", state("process_anon_bytes"), 1. / mebi},
 		{"-m", state("stat_limit_maxbytes"), 1. / mebi},
 	}},
+	{"go-heap", "Go runtime of the server", "MiB", false, []line{
+		{"mapped", state("stat_hearth_go_mapped"), 1. / mebi},
+		{"in use, with garbage", state("stat_hearth_go_heap"), 1. / mebi},
+	}},
 	{"hit-ratio", "Hit ratio, over ten seconds", "% of gets", false, []line{
 		{"all", share("stat_get_hits", "stat_get_misses"), 100},
 		{"of them from flash", share("stat_get_extstore", "stat_cmd_get"), 100},
@@ -186,7 +190,7 @@ func (g *graph) frame(p *plot.Plot, r *Report) {
 	if g.logarithmic {
 		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, decades{}
 		p.Y.Min = math.Pow(10, math.Floor(math.Log10(p.Y.Min)))
-		p.Y.Max = math.Pow(10, math.Ceil(math.Log10(max(p.Y.Max, 2*p.Y.Min))))
+		p.Y.Max = math.Pow(10, math.Ceil(math.Log10(max(p.Y.Max, 2*p.Y.Min)))+1) // a decade for the legend
 	} else {
 		p.Y.Min, p.Y.Max = 0, 1.2*p.Y.Max // room for the legend
 	}
@@ -196,7 +200,23 @@ func (g *graph) frame(p *plot.Plot, r *Report) {
 		ends.Color, ends.Dashes = color.Gray{130}, []vg.Length{vg.Points(4), vg.Points(3)}
 		p.Add(ends)
 	}
+	p.X.Tick.Marker = minutes{}
 	p.X.Label.Text = strings.Join([]string{p.X.Label.Text, "dashed: filled, and warm-up over"}, "; ")
+}
+
+// minutes marks at most a dozen round ones.
+type minutes struct{}
+
+// Ticks implements plot.Ticker.
+func (minutes) Ticks(low, high float64) (ticks []plot.Tick) {
+	step := 0.1
+	for i := 0; (high-low)/step > 12; i++ {
+		step *= [...]float64{2, 2.5, 2}[i%3] // 0.1, 0.2, 0.5, 1, 2, 5, ...
+	}
+	for i := math.Ceil(low / step); i*step <= high; i++ {
+		ticks = append(ticks, plot.Tick{Value: i * step, Label: fmt.Sprintf("%.3g", i*step)})
+	}
+	return ticks
 }
 
 // decades marks powers of ten, in plain numbers.

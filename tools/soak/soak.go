@@ -23,8 +23,8 @@ type Options struct {
 }
 
 // Defaults are a minute of work at which some 15 MB a second are written, and twice
-// that is read. Overwrites are spread more evenly over the keys than gets, so that
-// flash stays full of live values.
+// that is read. Sets are of what gets have missed, or else spread more evenly over the
+// keys than gets, so that flash stays full of live values.
 func Defaults() Options {
 	return Options{
 		Work: loadgen.Work{
@@ -32,7 +32,7 @@ func Defaults() Options {
 			Clients:   32, Rate: 1500,
 			Dist: loadgen.Zipf(0.99), HasDist: true,
 			ChangeDist: loadgen.Zipf(0.5), HasChangeDist: true,
-			SetRatio: 0.3, DeleteRatio: 0.05, TouchRatio: 0.05,
+			SetRatio: 0.3, Refill: true, DeleteRatio: 0.05, TouchRatio: 0.05,
 			ExpireShare: 0.4, ExpireTTL: loadgen.Span{Min: 5, Max: 7200},
 		},
 		For:    time.Minute,

@@ -31,7 +31,7 @@ var reclaiming = []string{
 // evidence names what else may explain a stall.
 var evidence = []string{
 	"stat_extstore_bytes_written", "stat_hearth_backpressured", "stat_hearth_backpressure_us",
-	"stat_hearth_journal_folds", "stat_evictions", "machine_io_pressure_us",
+	"stat_hearth_journal_folds", "stat_hearth_go_collections", "stat_evictions", "machine_io_pressure_us",
 }
 
 // Reclaiming tells whether flash was being made free.

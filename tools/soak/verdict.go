@@ -2,6 +2,7 @@ package soak
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -131,11 +132,13 @@ func levels(samples []Sample, from time.Duration) (all []Level) {
 
 func isMeans(name string) bool {
 	switch name {
-	case "process_cpu_seconds", "process_cpu_wait_us":
+	case "process_cpu_seconds", "process_cpu_wait_us", "stat_hearth_go_collections":
 		return false
-	case "stat_curr_items", "stat_curr_connections", "stat_bytes", "stat_extstore_bytes_used", "stat_extstore_pages_free":
+	case "stat_curr_items", "stat_curr_connections", "stat_bytes", "stat_extstore_bytes_used", "stat_extstore_pages_free",
+		"stat_hearth_flash_items", "stat_hearth_hot_items", "stat_hearth_journal_used":
 		return true
 	}
-	own := strings.HasPrefix(name, "stat_hearth_")
-	return strings.HasPrefix(name, "process_") || own && (strings.HasSuffix(name, "_bytes") || strings.HasSuffix(name, "_items"))
+	return slices.ContainsFunc([]string{"process_", "stat_hearth_mem_", "stat_hearth_go_"}, func(prefix string) bool {
+		return strings.HasPrefix(name, prefix)
+	})
 }
