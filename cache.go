@@ -60,6 +60,7 @@ type Cache struct {
 	flushAt atomic.Uint32 // when a delayed FlushAll is due, 0 if none
 	hotGain hotGain
 	written wearLog
+	expiry  expiry
 	room    room
 	count   counters
 	started time.Time
@@ -105,9 +106,10 @@ func Open(dir string, opts Options) (*Cache, error) {
 	if err := c.loadMemory(); err != nil {
 		return nil, errors.Join(err, mem.Close())
 	}
-	c.loops.Add(2)
+	c.loops.Add(3)
 	go c.clockLoop()
 	go c.demoteLoop()
+	go c.sweepLoop()
 	if c.hot {
 		c.loops.Add(1)
 		go c.warmLoop()

@@ -31,8 +31,8 @@
 //
 // # Goroutines and locks
 //
-// A Cache has two goroutines, clockLoop and demoteLoop, beside those of the IO
-// queue, and for a while after Open warmLoop. Locks are leaves: a shard's lock in memtier, which may take the segment
+// A Cache has three goroutines, clockLoop, demoteLoop and sweepLoop, beside those
+// of the IO queue, and for a while after Open warmLoop. Locks are leaves: a shard's lock in memtier, which may take the segment
 // list's; the page table's in flashtier; the queue's; room.mu. None is held
 // across a submit, a wait or a call into another package, but for a shard's
 // lock across the copy of a value.

@@ -58,6 +58,9 @@ type Stats struct {
 	FlashWrittenHour uint64        // in the last 60 to 65 minutes, or since Open
 	FlashWrittenDay  uint64        // in the last 24 hours and up to five minutes, or since Open
 
+	// Items past their time that were dropped in the background.
+	Expiry ExpiryStats
+
 	Recovery  flashtier.Recovery // what Open found on flash
 	Recovered int64              // items that came back at Open
 
@@ -118,6 +121,7 @@ func (c *Cache) Stats() Stats {
 		Recovery:       c.recovery, Recovered: c.recovered, Memory: c.Memory(), FlashSize: c.opts.FlashSize, Mem: c.mem.Stats(),
 	}
 	s.Elapsed = c.opts.Clock().Sub(c.started)
+	s.Expiry = c.expiry.stats()
 	for v := range n.outcomes {
 		for st := range n.outcomes[v] {
 			s.Changes[v][st] = n.outcomes[v][st].Load()

@@ -20,9 +20,19 @@ func ClassBytes(class int) int { return memtier.ClassBytes(class) }
 
 // Sweep drops the items past their expiry time in a part of the cache, of which it
 // has looked at checked. Parts are counted from 0; it is false past the last. Items
-// that have expired are never found, so nobody has to call this: they leave in
-// time, and a Sweep makes their room free at once. Only items of a class in which
-// are dropped, or any if that is nil.
+// that have expired are never found, and leave within a minute or so unless
+// Options.NoSweep is set, so nobody has to call this: it makes their room free at
+// once. Only items of a class in which are dropped, or any if that is nil.
 func (c *Cache) Sweep(part int, which func(class int) bool) (checked, dropped int, ok bool) {
-	return c.mem.Sweep(part, which, c.now.Load(), c.lapsed)
+	_, checked, dropped, ok = c.sweep(part, which, nil)
+	return checked, dropped, ok
+}
+
+// sweep is Sweep with space for what went from flash.
+func (c *Cache) sweep(part int, which func(class int) bool, space []memtier.Item) (gone []memtier.Item, checked, dropped int, ok bool) {
+	gone, checked, dropped, ok = c.mem.Sweep(part, which, c.now.Load(), space)
+	for _, it := range gone {
+		c.lapsed(it)
+	}
+	return gone, checked, dropped, ok
 }

@@ -13,6 +13,7 @@ type tunable struct {
 	flashAge     atomic.Int64 // nanoseconds
 	admission    atomic.Pointer[admission]
 	writeLimit   atomic.Int64 // bytes a second
+	noSweep      atomic.Bool
 }
 
 func (t *tunable) set(o *Options) {
@@ -22,6 +23,7 @@ func (t *tunable) set(o *Options) {
 	a, _ := parseAdmission(o.Admit) // validate has seen it
 	t.admission.Store(a)
 	t.writeLimit.Store(o.WriteLimit)
+	t.noSweep.Store(o.NoSweep)
 }
 
 // SetMemory changes Options.Memory. What is over a lower limit goes as segments

@@ -20,6 +20,7 @@ func (g *segments) takeLocked(spare int) (uint32, bool) {
 		g.fresh++
 		g.used += g.bytes
 	}
+	g.meta[n].live.Store(0)
 	g.meta[n].state.Store(0)
 	return n, true
 }

@@ -96,12 +96,13 @@ func TestSweep(t *testing.T) {
 	}
 	sweep := func(which func(int) bool) (checked, dropped, flash int) {
 		for part := 0; ; part++ {
-			c, d, ok := tier.Sweep(part, which, 2, func(it Item) {
+			gone, c, d, ok := tier.Sweep(part, which, 2, nil)
+			for _, it := range gone {
 				if !it.Loc.OnFlash() || it.Loc.Units()%8 != 1 {
 					t.Errorf("gone is %+v", it)
 				}
-				flash++
-			})
+			}
+			flash += len(gone)
 			if checked, dropped = checked+c, dropped+d; !ok {
 				return checked, dropped, flash
 			}

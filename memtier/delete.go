@@ -78,7 +78,6 @@ func (t *Tier) Repoint(h uint64, old Loc, cas uint64, to Loc, class uint8) (expt
 		exptime = p.exptime()
 		moved := makeSlot(p.tag(), to, class, exptime)
 		if !old.OnFlash() {
-			t.segs.settle(old)
 			if p.reads() > 0 && t.segs.record(old).state()&Fetched == 0 {
 				moved.setAccess(1)
 			}

@@ -17,6 +17,7 @@ func (t *Tier) TakeOldest(idle, now uint32) (*Victim, bool) {
 // SealActive seals the segment that is being written, if it was begun at least
 // idle seconds ago and has something in it, so that TakeOldest can take it.
 func (t *Tier) SealActive(idle, now uint32) bool {
+	defer t.segs.reap()
 	n := t.segs.active.Load()
 	return t.segs.begun(n, idle, now) && t.segs.rotate(n, now, 1)
 }
@@ -38,16 +39,12 @@ func (g *segments) takeOldest(idle, now uint32) uint32 {
 		}
 		if !m.isWritten() {
 			g.unlinkLocked(n)
-			m.settled.Store(0)
 			m.state.Or(victimBit)
 			return n
 		}
 	}
 	return 0
 }
-
-// settle is told that a record of a victim was moved away.
-func (g *segments) settle(l Loc) { g.meta[g.number(l)].settled.Add(1) }
 
 // Verdict is what is to become of a record.
 type Verdict uint8
@@ -70,17 +67,14 @@ type Victim struct {
 	loc     Loc
 	hash    uint64
 	kept    uint64 // units copied to the newest segment
-	demoted uint32
 	large   bool
 	stay    bool   // a large one that is kept
 	stayed  uint32 // since when, unix seconds
-	done    bool
 }
 
 // Next goes to the next record; false after the last.
 func (v *Victim) Next() bool {
 	if v.at >= v.end {
-		v.done = true
 		return false
 	}
 	v.loc = v.t.segs.loc(v.n, v.at)
@@ -91,7 +85,7 @@ func (v *Victim) Next() bool {
 }
 
 // Rewind goes back before the first record, to judge what is still there again.
-func (v *Victim) Rewind() { v.at, v.done = 0, false }
+func (v *Victim) Rewind() { v.at = 0 }
 
 // Hash is the hash of the current record's key.
 func (v *Victim) Hash() uint64 { return v.hash }
@@ -127,7 +121,6 @@ func (v *Victim) Judge(now uint32, mayKeep bool, dst []byte) (Verdict, Item, []b
 		it.Loc = p.loc()
 		return Kept, it, dst
 	}
-	v.demoted++
 	if dst == nil {
 		return Demote, it, nil
 	}
@@ -141,11 +134,7 @@ func (v *Victim) Keep(now uint32) bool {
 	s := v.t.lock(v.hash)
 	defer s.mu.Unlock()
 	p := v.t.findLocked(s, v.hash)
-	if p == nil || p.loc() != v.loc || !v.copyLocked(s, p, now) {
-		return false
-	}
-	v.demoted--
-	return true
+	return p != nil && p.loc() == v.loc && v.copyLocked(s, p, now)
 }
 
 // keepLocked copies the current record, of a locked shard, to the newest
@@ -191,7 +180,6 @@ func (v *Victim) Evict() bool {
 	if p == nil || p.loc() != v.loc {
 		return false
 	}
-	v.t.segs.settle(v.loc)
 	v.t.evictLocked(s, p)
 	return true
 }
@@ -203,7 +191,7 @@ func (v *Victim) Free() {
 		g.keepLarge(v.n, v.stayed)
 		return
 	}
-	if !v.done || g.meta[v.n].settled.Load() != v.demoted {
+	if g.meta[v.n].live.Load() > 0 {
 		for v.at = 0; v.Next(); {
 			v.Evict()
 		}
@@ -223,11 +211,12 @@ func (g *segments) relink(n, now uint32) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	m := &g.meta[n]
-	if m.doomed {
+	if m.live.Load() == 0 {
 		return false
 	}
 	m.state.And(^uint64(victimBit))
 	m.sealedAt = now
 	g.linkLocked(n)
+	g.doomLocked(n) // its record may have died meanwhile
 	return true
 }

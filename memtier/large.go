@@ -13,7 +13,8 @@ func (g *segments) allocLarge(units uint64, now uint32) (Loc, bool) {
 		return 0, false
 	}
 	m := &g.meta[n]
-	m.opened, m.size, m.doomed = now, size, false
+	m.opened, m.size = now, size
+	m.live.Store(0)
 	m.state.Store(units | oneWriter)
 	g.sealLocked(n, now)
 	g.wanted = 0
@@ -40,46 +41,4 @@ func appendNonzero(list []uint32, n uint32) []uint32 {
 		list = append(list, n)
 	}
 	return list
-}
-
-// abandon is told that no slot points at l any more. The memory of a large
-// record is given back by the next reap; not here, because it takes a while and
-// the shard is locked. A victim's is left to the one who took it.
-func (g *segments) abandon(l Loc) {
-	n := g.number(l)
-	if n < g.first {
-		return
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	m := &g.meta[n]
-	m.doomed = true
-	if !m.isVictim() {
-		g.unlinkLocked(n)
-		g.doom = append(g.doom, n)
-		g.ripe.Store(true)
-	}
-}
-
-// reap gives back what was abandoned. No shard is locked.
-func (g *segments) reap() {
-	if !g.ripe.Load() {
-		return
-	}
-	for n := g.doomed(); n != 0; n = g.doomed() {
-		g.giveBack(n)
-	}
-}
-
-func (g *segments) doomed() uint32 {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	k := len(g.doom)
-	if k == 0 {
-		g.ripe.Store(false)
-		return 0
-	}
-	n := g.doom[k-1]
-	g.doom = g.doom[:k-1]
-	return n
 }

@@ -15,23 +15,25 @@ import (
 //	      take            full, SealActive        TakeOldest
 //	free ──────> active ─────────────────> sealed ──────────> victim
 //	 ^                                       │  ^                │
-//	 │        abandon (large only)           │  └─Free (kept)────┤
+//	 │        reap (nothing alive)           │  └─Free (kept)────┤
 //	 └───────────────────────────────────────┴───────Free────────┘
 //
 // A large segment goes from free to sealed at once. There is no way back from
-// sealed to active, and a victim is emptied by the one who took it.
+// sealed to active, and a victim is emptied by the one who took it. A sealed one
+// that no slot points into any more is free ahead of its turn.
 type segment struct {
 	// state packs all that appending needs, so that one compare-and-swap is
 	// an allocation: sealed, victim, writers between allocation and slot
 	// update (16 bits at 32), units used (32 bits).
-	state   atomic.Uint64
-	settled atomic.Uint32 // records of a victim moved away by Repoint
+	state atomic.Uint64
+	// live is how many slots point into it, changed under their shards' locks. A
+	// flush does not take it back: then it is too high, until the segment is emptied.
+	live atomic.Int32
 
 	// What follows is guarded by segments.mu.
 	opened, sealedAt uint32 // unix seconds
 	older, newer     uint32 // neighbours in the order of sealing, 0 none
 	size             int64  // bytes, of a large one
-	doomed           bool   // a large one whose record is gone
 }
 
 const (
@@ -44,6 +46,10 @@ const (
 func (m *segment) used() uint64    { return uint64(uint32(m.state.Load())) }
 func (m *segment) isVictim() bool  { return m.state.Load()&victimBit != 0 }
 func (m *segment) isWritten() bool { return m.state.Load()&writers != 0 }
+
+// isIdle tells whether it is sealed, no victim, and nobody is about to point a
+// slot into it.
+func (m *segment) isIdle() bool { return m.state.Load()&(sealedBit|victimBit|writers) == sealedBit }
 
 // reserve takes units at the end, if that is not beyond most, and makes the caller a writer.
 func (m *segment) reserve(units, most uint64) (at uint64, ok bool) {
@@ -76,7 +82,7 @@ type segments struct {
 	meta   []segment
 	active atomic.Uint32
 	room   chan struct{}
-	ripe   atomic.Bool // some large segment is doomed
+	ripe   atomic.Bool // some segment is doomed
 	// indexMost is how many bytes the index may ever have.
 	indexMost atomic.Int64
 
@@ -90,7 +96,7 @@ type segments struct {
 	bareLarge      []uint32
 	freshLarge     uint32
 	oldest, newest uint32
-	doom           []uint32
+	doom           []uint32 // nothing in them is alive
 }
 
 const (
@@ -187,7 +193,11 @@ func (g *segments) alloc(units uint64, now uint32, spare int) (Loc, bool) {
 	}
 }
 
-func (g *segments) done(l Loc) { g.meta[g.number(l)].state.Add(^uint64(oneWriter - 1)) }
+func (g *segments) done(l Loc) {
+	n := g.number(l)
+	g.meta[n].state.Add(^uint64(oneWriter - 1))
+	g.doomIdle(n)
+}
 
 // rotate replaces the active segment if it still is n.
 func (g *segments) rotate(n, now uint32, spare int) bool {
@@ -211,6 +221,7 @@ func (g *segments) sealLocked(n, now uint32) {
 	m.state.Or(sealedBit)
 	m.sealedAt = now
 	g.linkLocked(n)
+	g.doomLocked(n)
 }
 
 func (g *segments) linkLocked(n uint32) {

@@ -80,6 +80,7 @@ func (t *Tier) setLocked(s *shard, p *slot, to slot) {
 		r := t.segs.record(to.loc())
 		s.count.valueBytes += int64(r.valLen())
 		s.count.classes[classOf(r.extent())]++
+		t.segs.settle(to.loc())
 	}
 	*p = to
 }
@@ -92,7 +93,7 @@ func (t *Tier) dropLocked(s *shard, p *slot) {
 }
 
 // forgetLocked settles what a slot of a locked shard pointed at, before it
-// points elsewhere. A large record's memory is free at once.
+// points elsewhere. The record is not to be looked at after that.
 func (t *Tier) forgetLocked(s *shard, p *slot) {
 	if p.onFlash() {
 		s.flash--

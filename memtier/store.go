@@ -42,9 +42,6 @@ func (t *Tier) Store(w *Write, now uint32) Status {
 	}
 	if u.staged != 0 {
 		t.segs.done(u.staged)
-		if st != Stored {
-			t.segs.abandon(u.staged)
-		}
 	}
 	t.segs.reap()
 	return st

@@ -333,6 +333,7 @@ func TestWriterHoldsSegment(t *testing.T) {
 		t.Error("taken under a writer")
 	}
 	tier.segs.record(l).init([]byte("k"), 0, 10, 0)
+	tier.segs.settle(l)
 	tier.segs.done(l)
 	if _, ok := tier.TakeOldest(1, 1); ok {
 		t.Error("taken too young")

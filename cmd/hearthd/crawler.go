@@ -12,8 +12,8 @@ import (
 	"github.com/hearthcache/hearth/protocol/server"
 )
 
-// crawler is what the lru_crawler command steers. It drops expired items, or lists
-// all there are, one request at a time.
+// crawler is what the lru_crawler command steers beside the cache's own sweeps. It
+// drops expired items, or lists all there are, one request at a time.
 type crawler struct {
 	stopping chan struct{}  // closed: a crawl is to end
 	crawls   sync.WaitGroup // in the background; at most one
@@ -102,12 +102,14 @@ func (h *admin) lruCrawler(c *server.Conn, r *protocol.Request, dst []byte) ([]b
 func (h *admin) switchCrawler(word string) string {
 	switch {
 	case word == "disable":
+		h.cache.SetSweep(false)
 		return h.report("lru_crawler", "no")
 	case word != "enable":
 		return protocol.Error
 	case h.reported("lru_crawler") == "yes":
 		return "ERROR failed to start lru crawler thread\r\n"
 	}
+	h.cache.SetSweep(true)
 	return h.report("lru_crawler", "yes")
 }
 

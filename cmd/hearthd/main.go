@@ -164,6 +164,7 @@ func (c *Config) cacheOptions(log *slog.Logger) hearth.Options {
 		HotPercent: c.HotPercent, Backpressure: c.Backpressure, Logger: log,
 		ShutdownTimeout: c.ShutdownTimeout, JournalSync: c.JournalSync,
 		AfterPowerLoss: c.AfterPowerLoss, Recover: c.Recover, AcceptStale: c.AcceptStale, SlowRead: c.SlowRead,
+		NoSweep: c.Reported["lru_crawler"] == "no",
 	}
 }
 

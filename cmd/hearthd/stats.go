@@ -127,7 +127,7 @@ func (h *admin) general() []stat {
 		stats = append(stats, extstore(&s)...)
 	}
 	stats = append(stats, items(&s)...)
-	stats = append(stats, h.crawls()...)
+	stats = append(stats, h.crawls(&s.Expiry)...)
 	stats = append(stats, h.logs()...)
 	stats = append(stats, own(&s)...)
 	return append(stats, goRuntime()...)
@@ -185,13 +185,15 @@ func (h *admin) logins() []stat {
 		gauge("time_since_server_cert_refresh", time.Now().Unix()-certs.read.Load()))
 }
 
-func (h *admin) crawls() []stat {
+// crawls are those of the lru_crawler command and the cache's own, which memcached
+// counts together, too.
+func (h *admin) crawls(e *hearth.ExpiryStats) []stat {
 	running, s := h.crawler.read()
 	return []stat{
 		gauge("lru_crawler_running", oneIf(running)),
-		counter("lru_crawler_starts", s.starts),
-		counter("crawler_reclaimed", s.reclaimed),
-		counter("crawler_items_checked", s.checked),
+		counter("lru_crawler_starts", s.starts+e.Passes),
+		counter("crawler_reclaimed", s.reclaimed+e.Dropped),
+		counter("crawler_items_checked", s.checked+e.Checked),
 	}
 }
 

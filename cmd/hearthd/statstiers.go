@@ -98,6 +98,11 @@ func own(s *hearth.Stats) []stat {
 		counter("hearth_backpressured", s.Backpressured),
 		counter("hearth_backpressure_us", s.BackpressureUs),
 		counter("hearth_demoted", s.Demoted),
+		counter("hearth_expiry_checked", s.Expiry.Checked),
+		counter("hearth_expiry_dropped", s.Expiry.Dropped),
+		counter("hearth_expiry_busy_us", uint64(s.Expiry.Busy.Microseconds())),
+		gauge("hearth_expiry_last_pass_seconds", decimals(s.Expiry.LastPass.Seconds(), 1)),
+		gauge("hearth_expiry_period_seconds", decimals(s.Expiry.Period.Seconds(), 1)),
 		gauge("hearth_recovered_items", s.Recovered),
 	)
 	if s.Engine == "" {
