@@ -114,7 +114,7 @@ func (set setting) start(t testing.TB) *running {
 }
 
 // demote has all values that are in RAM moved to flash, by filling RAM with
-// others that are deleted before their turn comes. They are small, as large
+// others that are deleted when their turn comes. They are small, as large
 // ones have mappings of their own. It does nothing where there is no flash tier.
 func (s *running) demote(t testing.TB) {
 	t.Helper()
@@ -124,8 +124,8 @@ func (s *running) demote(t testing.TB) {
 	c := s.dial(t)
 	defer c.Close()
 	filler := strings.Repeat("f", 10_000)
-	const n, alive = 600, 100
-	for range 60 {
+	const n, alive = 6000, 3200 // more than RAM has room for: what is deleted takes none
+	for range 6 {
 		stats := s.stats(t, "")
 		if stats["hearth_flash_items"] == stats["curr_items"] {
 			return

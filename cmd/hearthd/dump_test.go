@@ -174,7 +174,8 @@ func TestSlowDump(t *testing.T) {
 	}
 }
 
-// TestCrawl drops expired items, which nobody asks for, and says so.
+// TestCrawl drops expired items, which nobody asks for, and says so. Some of them
+// may have gone in the background before.
 func TestCrawl(t *testing.T) {
 	t.Parallel()
 	for _, set := range settings[:2] {
@@ -191,14 +192,10 @@ func TestCrawl(t *testing.T) {
 		}
 		w := watch(t, s, "sysevents")
 		time.Sleep(2100 * time.Millisecond)
-		if got := s.stats(t, "")["curr_items"]; got != fmt.Sprint(n) {
-			t.Fatalf("%s: %s items before", set.name, got)
-		}
 		wantAnswer(t, c, "lru_crawler crawl all", "OK")
-		w.until(fmt.Sprintf(`type=lru_crawler elapsed=\d+ examined=%d reclaimed=%d\n$`, n, n/2))
+		w.until(`type=lru_crawler elapsed=\d+ examined=\d+ reclaimed=\d+\n$`)
 		stats := s.stats(t, "")
-		if stats["curr_items"] != fmt.Sprint(n/2) || stats["crawler_reclaimed"] != fmt.Sprint(n/2) ||
-			stats["crawler_items_checked"] != fmt.Sprint(n) {
+		if stats["curr_items"] != fmt.Sprint(n/2) || stats["crawler_reclaimed"] != fmt.Sprint(n/2) {
 			t.Errorf("%s: %v", set.name, stats)
 		}
 		class := map[bool]int{false: 2, true: 1}[s.flash]
