@@ -1,6 +1,7 @@
 package soak
 
 import (
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -29,14 +30,24 @@ func (r *Report) Print(out io.Writer) error {
 	if len(r.Stalls) > 0 {
 		e.printf("\nstalls\n")
 	}
-	for i := range r.Stalls[:min(len(r.Stalls), mostStalls)] {
-		e.printf("%s\n", &r.Stalls[i])
+	for _, s := range r.gravest(mostStalls) {
+		e.printf("%s\n", s.String())
 	}
 	e.printf("\n")
 	for _, v := range r.Verdicts {
 		e.printf("%s  %s: %s\n", map[bool]string{true: "ok  ", false: "FAIL"}[v.OK], v.Name, v.Text)
 	}
 	return e.err
+}
+
+// gravest is up to n stalls: those that count, then those that the machine did not
+// make, each from the worst on.
+func (r *Report) gravest(n int) []Stall {
+	rank := func(s *Stall) int { return map[bool]int{true: 1}[s.Machine()] - map[bool]int{true: 2}[s.Counts()] }
+	sorted := slices.SortedFunc(slices.Values(r.Stalls), func(a, b Stall) int {
+		return cmp.Or(cmp.Compare(rank(&a), rank(&b)), cmp.Compare(b.Worst, a.Worst))
+	})
+	return sorted[:min(n, len(sorted))]
 }
 
 // errWriter keeps the first error.

@@ -20,6 +20,7 @@ type Stall struct {
 	Gained   map[string]float64 `json:"gained"`         // what evidence gained between the samples around it
 	Lag      time.Duration      `json:"machine_lag_ns"` // longest wait of an idle thread of ours meanwhile
 	CPUWait  time.Duration      `json:"cpu_wait_ns"`    // longest wait of a server's thread for a CPU, in sum
+	CPUShare float64            `json:"cpu_share"`      // of one CPU, that the server used meanwhile
 }
 
 // reclaiming names what grows while flash is made free, in hearthd or memcached.
@@ -39,20 +40,40 @@ func (s *Stall) Reclaiming() bool {
 	return slices.ContainsFunc(reclaiming, func(name string) bool { return s.Gained[name] > 0 })
 }
 
-// Shared tells whether the whole machine stood still for half of it or more.
-func (s *Stall) Shared() bool { return 2*s.Lag >= s.Worst }
+// busy is the share of a CPU from which on a server may have kept itself from running.
+const busy = 0.5
+
+// Machine tells whether the machine made the server wait: an idle thread of ours
+// stood still for half as long or more, or a thread of a server that was not busy
+// was ready for all of it and had no CPU.
+func (s *Stall) Machine() bool {
+	return 2*s.Lag >= s.Worst || s.CPUWait >= s.Worst && s.CPUShare < busy
+}
+
+// Counts tells whether it is held against the server.
+func (s *Stall) Counts() bool { return s.Reclaiming() && !s.Machine() }
 
 // String is a line of the report.
 func (s *Stall) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "at %.1f s, %4d requests (%s), worst %.0f ms; lag of an idle thread %.0f ms, a server thread waited %.0f ms for CPU",
-		s.From.Seconds(), s.Requests, strings.Join(s.Verbs, ", "), ms(s.Worst), ms(s.Lag), ms(s.CPUWait))
+	fmt.Fprintf(&b, "%s at %.1f s, %4d requests (%s), worst %.0f ms; lag of an idle thread %.0f ms, a server thread waited %.0f ms for CPU, %.2f CPUs used",
+		s.cause(), s.From.Seconds(), s.Requests, strings.Join(s.Verbs, ", "), ms(s.Worst), ms(s.Lag), ms(s.CPUWait), s.CPUShare)
 	for _, name := range slices.Concat(reclaiming, evidence) {
 		if n := s.Gained[name]; n > 0 {
 			fmt.Fprintf(&b, ", %s +%.0f", strings.TrimPrefix(name, "stat_"), n)
 		}
 	}
 	return b.String()
+}
+
+func (s *Stall) cause() string {
+	switch {
+	case s.Machine():
+		return "machine"
+	case s.Reclaiming():
+		return "RECLAIM"
+	}
+	return "other  "
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
@@ -91,6 +112,9 @@ func (s *Stall) explain(samples []Sample) {
 	first, last := around(samples, s.From, s.To)
 	for _, name := range slices.Concat(reclaiming, evidence) {
 		s.Gained[name] = samples[last].Values[name] - samples[first].Values[name]
+	}
+	if seconds := (samples[last].At - samples[first].At).Seconds(); seconds > 0 {
+		s.CPUShare = (samples[last].Values["process_cpu_seconds"] - samples[first].Values["process_cpu_seconds"]) / seconds
 	}
 	for _, sample := range samples[min(first+1, last) : last+1] {
 		s.Lag = max(s.Lag, micros(sample.Values["machine_lag_us"]))

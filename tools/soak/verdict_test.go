@@ -47,8 +47,13 @@ func TestStallVerdict(t *testing.T) {
 	// Pages are reclaimed between seconds 10 and 20, the machine stands still in 15.
 	samples := every(60, func(i int) map[string]float64 {
 		v := map[string]float64{"stat_extstore_page_reclaims": float64(min(max(i, 10), 20)), "machine_lag_us": 300}
-		if i == 16 {
+		v["process_cpu_seconds"] = 0.2 * float64(min(i, 18)) // then 0.8
+		v["process_cpu_seconds"] += 0.8 * float64(max(i-18, 0))
+		switch i {
+		case 16:
 			v["machine_lag_us"] = 70_000
+		case 18, 20:
+			v["process_cpu_wait_us"] = 300_000
 		}
 		return v
 	})
@@ -70,6 +75,9 @@ func TestStallVerdict(t *testing.T) {
 		{"two", []loadgen.Slow{slow(30, 60*time.Millisecond), slow(31, 60*time.Millisecond)}, 2, true},
 		{"the machine stood still", []loadgen.Slow{slow(15.5, 80*time.Millisecond)}, 1, true},
 		{"longer than that explains", []loadgen.Slow{slow(15.5, 180*time.Millisecond)}, 1, false},
+		{"no CPU for all of it", []loadgen.Slow{slow(17.5, 290*time.Millisecond)}, 1, true},
+		{"no CPU for a part of it", []loadgen.Slow{slow(17.5, 310*time.Millisecond)}, 1, false},
+		{"no CPU, as the server itself has them", []loadgen.Slow{slow(19.5, 290*time.Millisecond)}, 1, false},
 		{"after the last sample", []loadgen.Slow{slow(59.99, 80*time.Millisecond)}, 1, true},
 	} {
 		all := stalls(row.slow, samples)
