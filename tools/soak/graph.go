@@ -1,10 +1,13 @@
 package soak
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"image/color"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,6 +117,11 @@ func latencyLines(prefix string) []line {
 // palette is told apart by people who do not see all colours (Okabe and Ito).
 var palette = []color.Color{
 	color.RGBA{0, 114, 178, 255}, color.RGBA{230, 159, 0, 255}, color.RGBA{0, 158, 115, 255}, color.RGBA{213, 94, 0, 255},
+}
+
+// empty tells whether no sample has a number of it.
+func (g *graph) empty(samples []Sample) bool {
+	return !slices.ContainsFunc(g.lines, func(l line) bool { return len(g.pieces(l, samples)) > 0 })
 }
 
 // draw writes the picture; extension is svg or png.
@@ -238,8 +246,11 @@ func write(out io.Writer, p *plot.Plot, extension string) error {
 	case "svg":
 		c := vgsvg.New(graphWidth, graphHeight)
 		p.Draw(draw.New(c))
-		_, err := c.WriteTo(out)
-		return err
+		var picture bytes.Buffer
+		_, err := c.WriteTo(&picture)
+		// Arial has the same widths, where a reader lacks the font.
+		_, writeErr := out.Write(bytes.ReplaceAll(picture.Bytes(), []byte("Liberation Sans"), []byte("Liberation Sans,Arial,sans-serif")))
+		return errors.Join(err, writeErr)
 	case "png":
 		c := vgimg.NewWith(vgimg.UseWH(graphWidth, graphHeight), vgimg.UseDPI(96))
 		p.Draw(draw.New(c))

@@ -62,8 +62,8 @@ func (e *errWriter) printf(format string, args ...any) {
 	}
 }
 
-// WriteFiles puts report.json, samples.csv and the graphs into the folder dir,
-// which it makes. extension is svg or png.
+// WriteFiles puts report.json, samples.csv and the graphs of what the server told
+// into the folder dir, which it makes. extension is svg or png.
 func (r *Report) WriteFiles(dir, extension string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -75,6 +75,9 @@ func (r *Report) WriteFiles(dir, extension string) error {
 	})
 	err = errors.Join(err, writeFile(filepath.Join(dir, "samples.csv"), r.writeCSV))
 	for i := range graphs {
+		if graphs[i].empty(r.Samples) {
+			continue
+		}
 		name := filepath.Join(dir, graphs[i].name+"."+extension)
 		err = errors.Join(err, writeFile(name, func(out io.Writer) error {
 			return graphs[i].draw(out, r, extension)
