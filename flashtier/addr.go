@@ -65,6 +65,11 @@ func ClassSize(c uint8) int {
 // base is the place of page id's first byte.
 func (t *Tier) base(id PageID) uint64 { return uint64(id) * t.pageUnits }
 
+// life is the present life of p.
+func (t *Tier) life(p *page) Life {
+	return Life{Format: p.format, Version: p.version.Load(), Base: t.base(p.id)}
+}
+
 // addr makes the address of size bytes at off in page id.
 func (t *Tier) addr(id PageID, off int64, size int) Addr {
 	return NewAddr(t.base(id)+uint64(off)/unit, ClassFor(size))

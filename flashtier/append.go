@@ -33,7 +33,7 @@ func (w *Writer) Reserve(keyLen, maxVal int) ([]byte, error) {
 	if keyLen < 1 || keyLen > 255 || maxVal < 0 {
 		panic(fmt.Sprintf("flashtier: Reserve of key %d, value %d bytes", keyLen, maxVal))
 	}
-	need := padded(recordLen(keyLen, maxVal))
+	need := padded(recordLen(keyLen, maxVal, true))
 	if need > w.tier.opt.longest() {
 		return nil, ErrTooLarge
 	}
@@ -60,7 +60,7 @@ func (w *Writer) Reserve(keyLen, maxVal int) ([]byte, error) {
 // Batch is done without error. ErrTooLarge says that key and val together are
 // more than was reserved.
 func (w *Writer) Commit(hash uint64, key, val []byte, flags, exptime uint32, cas uint64, state uint8) (Addr, error) {
-	n := recordLen(len(key), len(val))
+	n := recordLen(len(key), len(val), flags != 0)
 	if w.reserved == 0 {
 		panic("flashtier: Commit without Reserve")
 	}
@@ -73,11 +73,11 @@ func (w *Writer) Commit(hash uint64, key, val []byte, flags, exptime uint32, cas
 	copy(rec[frameSize+len(key):], val) // moves nothing where val lies there already
 	copy(rec[frameSize:], key)
 	f := frame{
-		length: uint32(n), version: b.version, exptime: exptime, cas: cas,
+		length: uint32(n), exptime: exptime, cas: cas,
 		flags: flags, keyLen: uint8(len(key)), kind: kindRecord, state: state,
 	}
-	f.seal(rec, b.place(b.used))
-	return b.add(IndexEntry{Hash: hash, Exptime: exptime}, len(rec)), nil
+	f.seal(rec, b.life, b.off+int64(b.used))
+	return b.add(hash, exptime, len(rec)), nil
 }
 
 // Flush adds the index to the write buffer and submits it. The Batch is nil if
@@ -140,7 +140,7 @@ func (t *Tier) takes(p *page, need int64) bool {
 		return false
 	}
 	room := min(int64(t.opt.BufferSize), dataEnd(t.pageSize)-p.next)
-	return need+indexLen(1) <= room
+	return need+frameSize+indexed(need) <= room
 }
 
 // letGo says that p gets no further extent.

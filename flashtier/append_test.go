@@ -66,7 +66,7 @@ func TestBatchEntries(t *testing.T) {
 func TestLargestRecord(t *testing.T) {
 	tier, disk := newTier(t, 3, ioqtest.DiskOptions{})
 	w := tier.NewWriter(BucketDefault)
-	most := int(tier.opt.longest()) - frameSize - len("key-0")
+	most := int(tier.opt.longest()) - frameSize - flagsSize - len("key-0")
 	if _, err := w.Reserve(len("key-0"), most+8); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("a byte too many: %v", err)
 	}

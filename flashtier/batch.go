@@ -20,11 +20,12 @@ type Batch struct {
 
 	// Of the page it is bound to.
 	page    *page
-	version uint32
+	life    Life  // of the page
 	off     int64 // where mem goes
 	start   int   // where the extent begins in mem: after the header, in a page's first
 	used    int   // where the next record goes in mem
 	limit   int   // what the page has room for of mem
+	index   int64 // length of the index frame so far
 	lastExp uint32
 	bytes   int64 // of the records, by their classes
 }
@@ -62,9 +63,9 @@ func (t *Tier) putBuffer(b *Batch) {
 // header with it, in the same write.
 func (b *Batch) bind(p *page) {
 	t := b.tier
-	b.page, b.version, b.off, b.start = p, p.version.Load(), p.next, 0
+	b.page, b.life, b.off, b.start = p, t.life(p), p.next, 0
 	b.entries, b.err, b.settled = b.entries[:0], nil, false
-	b.lastExp, b.bytes = 0, 0
+	b.lastExp, b.bytes, b.index = 0, 0, frameSize
 	if b.off == 0 {
 		b.start = blockSize
 		EncodeHeader(b.mem, t.headerOf(p))
@@ -88,32 +89,27 @@ func (t *Tier) unbind(b *Batch) {
 
 // fits tells whether a record of n bytes and its index entry have room.
 func (b *Batch) fits(n int64) bool {
-	return int64(b.used)+n+indexLen(len(b.entries)+1) <= int64(b.limit)
+	return int64(b.used)+n+b.index+indexed(n) <= int64(b.limit)
 }
 
 // add counts the record of size bytes that was put at b.used.
-func (b *Batch) add(e IndexEntry, size int) Addr {
+func (b *Batch) add(hash uint64, exptime uint32, size int) Addr {
 	at := b.off + int64(b.used)
-	e.Unit = uint32(at / unit)
-	b.entries = append(b.entries, e)
+	b.entries = append(b.entries, IndexEntry{Hash: hash, Unit: uint32(at / unit), Size: uint32(size)})
 	b.used += size
-	if e.Exptime == 0 {
-		e.Exptime = never
+	b.index += indexed(int64(size))
+	if exptime == 0 {
+		exptime = never
 	}
-	b.lastExp = max(b.lastExp, e.Exptime)
+	b.lastExp = max(b.lastExp, exptime)
 	a := b.tier.addr(b.page.id, at, size)
 	b.bytes += int64(ClassSize(a.Class()))
 	return a
 }
 
-// place is the place that mem[at] goes to, in units of the tier.
-func (b *Batch) place(at int) uint64 {
-	return b.tier.base(b.page.id) + uint64(b.off+int64(at))/unit
-}
-
 // finish adds index and padding, and gives the length of what is to be written.
 func (b *Batch) finish() int64 {
-	n := int64(b.used) + encodeIndex(b.mem[b.used:], b.place(b.used), b.version, b.entries)
+	n := int64(b.used) + encodeIndex(b.mem[b.used:], b.life, b.off+int64(b.used), b.entries)
 	end := alignUp(n, blockSize)
 	clear(b.mem[n:end])
 	b.op.File, b.op.Kind, b.op.Off, b.op.Buf = b.page.file, ioq.Write, b.off, b.mem[:end]
@@ -156,12 +152,7 @@ func (b *Batch) Len() int { return len(b.entries) }
 // Entry is the hash and the address of record i.
 func (b *Batch) Entry(i int) (hash uint64, a Addr) {
 	e := b.entries[i]
-	at := int64(e.Unit) * unit
-	end := b.off + int64(b.used)
-	if i+1 < len(b.entries) {
-		end = int64(b.entries[i+1].Unit) * unit
-	}
-	return e.Hash, b.tier.addr(b.page.id, at, int(end-at))
+	return e.Hash, b.tier.addr(b.page.id, int64(e.Unit)*unit, int(e.Size))
 }
 
 // Release gives the buffer back, after the write is done.

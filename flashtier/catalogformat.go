@@ -22,7 +22,8 @@ import (
 //
 // What has no live row does not exist. Each value but a dead set begins with
 //
-//	0  1  format version, 1
+//	0  1  format version, 1; of a row it is the format of the page, so that no
+//	      version reads a page that it does not know
 //	1  3  zero
 //	4  4  CRC-32C of the key, then the value from byte 8 on
 //
@@ -128,6 +129,7 @@ type named struct {
 // row is a page as the catalog has it.
 type row struct {
 	version uint32
+	format  uint32 // of the page; of no meaning unless live
 	created uint32
 	bucket  uint8
 	live    bool
@@ -182,17 +184,18 @@ func pageOfKey(key []byte) (id PageID, version uint32, ok bool) {
 	return PageID(be.Uint32(key[1:])), version, true
 }
 
-// sealValue writes what a value begins with; v is otherwise complete.
-func sealValue(key, v []byte) {
-	v[0], v[1], v[2], v[3] = catalogVersion, 0, 0, 0
+// sealValue writes what a value of a format version begins with; v is otherwise
+// complete.
+func sealValue(key, v []byte, version byte) {
+	v[0], v[1], v[2], v[3] = version, 0, 0, 0
 	le.PutUint32(v[4:], crc32.Update(checksum(key), castagnoli, v[valueSumFrom:]))
 }
 
-// checkValue verifies what a value begins with, and that it has at least size
-// bytes.
-func checkValue(key, v []byte, size int) error {
-	if len(v) > 0 && v[0] > catalogVersion {
-		return fmt.Errorf("%w: value %q of the catalog has version %d, newest known is %d", ErrFormat, key, v[0], catalogVersion)
+// checkValue verifies what a value of a format version up to newest begins with,
+// and that it has at least size bytes.
+func checkValue(key, v []byte, size int, newest byte) error {
+	if len(v) > 0 && v[0] > newest {
+		return fmt.Errorf("%w: value %q of the catalog has version %d, newest known is %d", ErrFormat, key, v[0], newest)
 	}
 	if len(v) < size || v[0] == 0 || crc32.Update(checksum(key), castagnoli, v[valueSumFrom:]) != le.Uint32(v[4:]) {
 		return fmt.Errorf("%w: %q", errCatalog, key)
@@ -216,12 +219,12 @@ func (m *meta) encode() []byte {
 	le.PutUint32(v[32:], m.flushAt)
 	v[36] = bitIf(m.clean, metaClean) | bitIf(m.rebuilding, metaRebuilding)
 	copy(v[40:], m.boot[:])
-	sealValue([]byte(keyMeta), v)
+	sealValue([]byte(keyMeta), v, catalogVersion)
 	return v
 }
 
 func decodeMeta(v []byte) (meta, error) {
-	if err := checkValue([]byte(keyMeta), v, metaSize); err != nil {
+	if err := checkValue([]byte(keyMeta), v, metaSize, catalogVersion); err != nil {
 		return meta{}, err
 	}
 	return meta{
@@ -236,12 +239,12 @@ func (s *state) encode() []byte {
 	le.PutUint64(v[8:], s.batches)
 	le.PutUint64(v[16:], s.position)
 	le.PutUint32(v[24:], s.generation)
-	sealValue([]byte(keyState), v)
+	sealValue([]byte(keyState), v, catalogVersion)
 	return v
 }
 
 func decodeState(v []byte) (state, error) {
-	if err := checkValue([]byte(keyState), v, stateSize); err != nil {
+	if err := checkValue([]byte(keyState), v, stateSize, catalogVersion); err != nil {
 		return state{}, err
 	}
 	return state{batches: le.Uint64(v[8:]), position: le.Uint64(v[16:]), generation: le.Uint32(v[24:])}, nil
@@ -262,18 +265,18 @@ func (r *row) encode(key []byte) []byte {
 		le.PutUint32(at[16:], x.extent.Count)
 		le.PutUint32(at[20:], x.live)
 	}
-	sealValue(key, v)
+	sealValue(key, v, byte(r.format))
 	return v
 }
 
 // decodeRow reads a row. Extents are sure to lie in a page of pageSize bytes, one
 // after the other.
 func decodeRow(key, v []byte, pageSize int64) (row, error) {
-	if err := checkValue(key, v, rowSize); err != nil {
+	if err := checkValue(key, v, rowSize, FormatVersion); err != nil {
 		return row{}, err
 	}
 	r := row{
-		version: le.Uint32(v[8:]), created: le.Uint32(v[12:]), bucket: v[16],
+		version: le.Uint32(v[8:]), format: uint32(v[0]), created: le.Uint32(v[12:]), bucket: v[16],
 		live: v[17]&rowLive != 0, rehash: v[17]&rowRehash != 0,
 	}
 	n := le.Uint32(v[20:])
@@ -287,7 +290,7 @@ func decodeRow(key, v []byte, pageSize int64) (row, error) {
 		if !x.extent.valid(at, dataEnd(pageSize)) || x.live > x.extent.Count {
 			return row{}, fmt.Errorf("%w: extent %d of %q", errCatalog, i, key)
 		}
-		at = x.extent.End()
+		at = x.extent.leastEnd()
 		r.extents = append(r.extents, x)
 	}
 	return r, nil
@@ -309,7 +312,7 @@ func (b *blob) encode(key, v []byte) {
 		le.PutUint32(exptimes[4*i:], e.exptime)
 		classes[i] = e.class
 	}
-	sealValue(key, v)
+	sealValue(key, v, catalogVersion)
 }
 
 func blobColumns(v []byte, n int) (hashes, units, exptimes, classes []byte) {
@@ -338,7 +341,7 @@ func viewBlob(key, v []byte, x named) (b blobView, err error) {
 	if v == nil {
 		return b, fmt.Errorf("%w: %q is missing", errCatalog, key)
 	}
-	if err := checkValue(key, v, blobHead); err != nil {
+	if err := checkValue(key, v, blobHead, catalogVersion); err != nil {
 		return b, err
 	}
 	b.gen, b.n = le.Uint32(v[16:]), int(le.Uint32(v[20:]))
@@ -352,7 +355,7 @@ func viewBlob(key, v []byte, x named) (b blobView, err error) {
 		if at < from || at >= end {
 			return b, fmt.Errorf("%w: record %d of %q", errCatalog, i, key)
 		}
-		from = at + frameSize/unit
+		from = at + minRecord/unit
 	}
 	return b, nil
 }

@@ -48,6 +48,7 @@ type CatalogMeta struct {
 type CatalogPage struct {
 	ID      PageID
 	Version uint32 // of its present life, or of the last one
+	Format  uint32 // of the page; of no meaning unless it is live
 	Created uint32 // unix seconds
 	Bucket  uint8
 	Live    bool // its records exist
@@ -149,7 +150,7 @@ func (r *CatalogReader) read(t *Tier) error {
 }
 
 func publicRow(id PageID, x row) CatalogPage {
-	p := CatalogPage{ID: id, Version: x.version, Created: x.created, Bucket: x.bucket, Live: x.live, Rehash: x.rehash}
+	p := CatalogPage{ID: id, Version: x.version, Format: x.format, Created: x.created, Bucket: x.bucket, Live: x.live, Rehash: x.rehash}
 	for _, e := range x.extents {
 		p.Extents = append(p.Extents, CatalogExtent{Extent: e.extent, Seq: e.seq, Named: e.live})
 	}

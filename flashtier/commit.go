@@ -44,7 +44,7 @@ func (b *Batch) Commit(gen uint32, alive func(i int) (exptime uint32, ok bool)) 
 	}
 	t := b.tier
 	x := t.commits.take()
-	x.page, x.version, x.extent, x.gen = b.page, b.version, b.extent(), gen
+	x.page, x.version, x.extent, x.gen = b.page, b.life.Version, b.extent(), gen
 	x.seq = t.seq.Add(1)
 	for i, e := range b.entries {
 		if exptime, ok := alive(i); ok {
@@ -278,7 +278,7 @@ func (p *page) name(x named) {
 // rowLocked is what the catalog is to say of p in its present life; mu is held.
 func (p *page) rowLocked() *row {
 	return &row{
-		version: p.version.Load(), created: p.created, bucket: p.bucket,
+		version: p.version.Load(), format: p.format, created: p.created, bucket: p.bucket,
 		live: true, rehash: p.rehash, extents: p.named,
 	}
 }
@@ -301,7 +301,7 @@ func (t *Tier) forget(p *page) error {
 // forgetLife adds to a batch that page id is free, and its last life had version.
 func forgetLife(b *pebble.Batch, id PageID, version uint32) error {
 	key := pageKey(keyRow, id)
-	free := row{version: version}
+	free := row{version: version, format: format1}
 	return errors.Join(
 		b.Set(key, free.encode(key), nil),
 		b.DeleteRange(pageKey(keyBlob, id), pageKey(keyBlob, id+1), nil),

@@ -293,7 +293,7 @@ func (w *world) write() {
 	for i, it := range items {
 		alive[i] = w.rng.IntN(4) != 0
 		exp[i] = it.exp + w.rng.Uint32N(2)
-		w.records[it.addr] = &history{item: it, version: b.version, handed: alive[i], gen: w.gen, exptimes: exp[i : i+1 : i+1], touchedAt: []uint64{1}}
+		w.records[it.addr] = &history{item: it, version: b.life.Version, handed: alive[i], gen: w.gen, exptimes: exp[i : i+1 : i+1], touchedAt: []uint64{1}}
 		w.order = append(w.order, it.addr)
 	}
 	w.mu.Unlock()

@@ -118,7 +118,7 @@ func TestPageDamage(t *testing.T) {
 		"index":        {int64(e.Index), 32},
 		"trailer":      {dataEnd(testPage), 64},
 		"whole header": {0, blockSize},
-		"whole extent": {int64(e.Start), e.End() - int64(e.Start)},
+		"whole extent": {int64(e.Start), e.leastEnd() - int64(e.Start)},
 	} {
 		for _, how := range []string{"zeroes", "flipped", "foreign"} {
 			said := d.try(t, file, func(path string, b []byte) error {

@@ -46,6 +46,7 @@ type pageFile struct {
 	id      PageID
 	path    string
 	version uint32 // of the page, as its header has it; 0 if that is no help
+	format  uint32 // likewise
 	size    int64  // of the page, likewise
 	short   bool   // it has not even a header
 }
@@ -111,7 +112,7 @@ func (t *Tier) lookAtFile(path string) (pageFile, error) {
 	case errors.Is(err, ErrFormat):
 		return p, fmt.Errorf("%s: %w", p.path, err)
 	case err == nil:
-		p.id, p.version, p.size = h.ID, h.Version, h.Size
+		p.id, p.version, p.format, p.size = h.ID, h.Version, h.Format, h.Size
 	}
 	return p, nil
 }

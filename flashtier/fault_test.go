@@ -49,7 +49,7 @@ func script(t testing.TB, tier *Tier) (misses int) {
 				live[it.addr] = it
 			}
 		}
-		_, err := w.Reserve(1, int(tier.opt.longest())-frameSize-8) // closes the page
+		_, err := w.Reserve(1, int(tier.opt.longest())-frameSize-flagsSize-8) // closes the page
 		tolerate(err)
 		if round == 2 {
 			readAll()
@@ -148,7 +148,7 @@ func TestFlippedBit(t *testing.T) {
 	limit := tier.opt.PageFaults
 	for i, it := range items[:limit] {
 		p, off, _ := tier.locate(it.addr)
-		n := recordLen(len(it.key), len(it.value))
+		n := recordLen(len(it.key), len(it.value), it.flags != 0)
 		disk.FlipBit(tier.path(p.id), off+rng.Int64N(n), uint(rng.IntN(8)))
 		if err := get(t, tier, disk, it); !errors.Is(err, ErrCRC) {
 			t.Fatalf("%s: %v", it.key, err)

@@ -38,7 +38,7 @@
 //
 //	header, 4096 bytes                     trailer, 16384 bytes
 //	 0  8  magic "hearthpg"                 0  8  magic "hearthtr"
-//	 8  4  format version, 1                8  4  format version, 1
+//	 8  4  format version, 2                8  4  format version, 2
 //	12  4  CRC of bytes 16 to 4095         12  4  CRC of bytes 16 to 16383
 //	16  4  page id                         16  4  page id
 //	20  4  page version                    20  4  page version
@@ -59,32 +59,40 @@
 // A failed write leaves a hole that the trailer does not list. A frame begins at
 // a multiple of 8:
 //
-//	frame header, 32 bytes               entry of an index frame, 16 bytes
-//	 0  4  CRC, see below                 0  8  hash of the key
-//	 4  4  length, this header included   8  4  offset of the record, in units of 8 bytes
-//	 8  4  page version                  12  4  exptime of the record
-//	12  4  exptime, unix seconds, 0 never
-//	16  8  CAS
-//	24  4  client flags
-//	28  1  length of the key
-//	29  1  kind: 0 unwritten, 1 record, 2 index
-//	30  1  state bits, opaque here
-//	31  1  zero
+//	frame header, 24 bytes
+//	 0  4  CRC, see below
+//	 4  4  bits 0 to 27: length, this header included
+//	       bits 28 to 31: kind: 0 unwritten, 1 record, 2 index, 3 record with client flags
+//	 8  8  CAS
+//	16  4  exptime, unix seconds, 0 never
+//	20  1  length of the key
+//	21  1  state bits, opaque here
+//	22  2  low 16 bits of the page version
 //
-// In a record frame the key follows, then the value up to the frame's length,
-// then zeroes, outside length and CRC, up to a multiple of 8. In an index frame
-// the entries follow, one a record of the extent and in the same order, and the
-// fields from exptime to key length are zero. A record's length, padding
-// included, is the distance to the next one, or of the last one to the index
-// frame.
+// In a record frame the key follows, then the value, then, of kind 3, four bytes
+// of client flags, which are not 0; then zeroes, outside length and CRC, up to a
+// multiple of 8. In an index frame the fields from CAS to state are zero. Of each
+// record of the extent, in its order, it has
 //
-// Every CRC is CRC-32C (Castagnoli). That of a frame is over its place, eight
-// bytes, then its bytes from 4 to its length; its place is page id * page size +
-// offset in the page, in units of 8 bytes. Bytes said to be zero are written as
-// zero, and a reader does not look at them but for the CRC of their structure. A
-// page version grows at each reuse of the page, so a frame with another version
-// than its page's is from an older life. A reader refuses a format version above
-// its own with ErrFormat, before it looks at the CRC. The golden files in
+//	8 bytes  the hash of the key, all of them first
+//	a varint of as few bytes as will do: the length of the record, its padding
+//	         included, in units of 8 bytes
+//
+// So a record under 1 KiB, padding included, without client flags takes at most
+// 40 bytes more than its key and value: 24 of the header, 7 of padding, 9 in the
+// index.
+//
+// Every CRC is CRC-32C (Castagnoli). That of a frame goes on from the page
+// version, as if that were the CRC of what came before, over the frame's place,
+// eight bytes, then its bytes from 4 to its length. The place is page id * page
+// size + offset in the page, in units of 8 bytes. A page version grows at each
+// reuse of the page, so the CRC of a frame from an older life does not hold. The
+// 16 bits in the frame are only there to tell such a frame from a damaged one.
+//
+// Bytes said to be zero are written as zero, and a reader does not look at them
+// but for the CRC of their structure. A reader refuses a format version above its
+// own with ErrFormat, before it looks at the CRC. Pages of format 1, which
+// format1.go describes, are read and no longer written. The golden files in
 // testdata/pages hold this text and the code together.
 package flashtier
 
@@ -101,24 +109,28 @@ import (
 const (
 	// FormatVersion is the newest format this package reads, and the one it
 	// writes.
-	FormatVersion = 1
+	FormatVersion = 2
 	// MinPageSize and MaxPageSize bound a page, in bytes.
 	MinPageSize = 1 << 20
 	MaxPageSize = 1 << 30
 
 	blockSize   = 4096 // of the header, and what extents are aligned to
 	trailerSize = 16384
-	frameSize   = 32 // of a frame's header
-	entrySize   = 16 // of an index frame's entry
+	frameSize   = 24 // of a frame's header
+	flagsSize   = 4  // of a record's client flags
+	hashSize    = 8  // of a hash in an index frame
+	minRecord   = 32 // the shortest record, padding included
 	extentSize  = 12 // of an extent in the trailer
 	extentsAt   = 64 // where extents begin in the trailer
 	maxExtents  = (trailerSize - extentsAt) / extentSize
-	unit        = 8       // what frames are aligned to
-	maxFrame    = 1 << 28 // a frame's greatest length in bytes
-	sumFrom     = 16      // where the CRC of header and trailer begins
+	unit        = 8                 // what frames are aligned to
+	lengthBits  = 28                // of a frame's length
+	maxFrame    = 1<<lengthBits - 1 // a frame's greatest length in bytes
+	sumFrom     = 16                // where the CRC of header and trailer begins
 
-	kindRecord = 1
-	kindIndex  = 2
+	kindRecord  = 1
+	kindIndex   = 2
+	kindFlagged = 3 // a record with client flags
 
 	headerMagic  = "hearthpg"
 	trailerMagic = "hearthtr"
@@ -156,6 +168,7 @@ func alignUp(n, to int64) int64 { return (n + to - 1) &^ (to - 1) }
 
 // PageHeader is what the first block of a page says.
 type PageHeader struct {
+	Format  uint32 // set by DecodeHeader
 	ID      PageID
 	Version uint32
 	Size    int64  // of the page, bytes
@@ -170,13 +183,30 @@ type Extent struct {
 	Count uint32 // of its records
 }
 
-// End is where the extent's index frame ends, padding included.
-func (e Extent) End() int64 {
-	return alignUp(int64(e.Index)+indexLen(int(e.Count)), blockSize)
+// leastEnd is where e ends, padding included, if its index is as short as can be.
+func (e Extent) leastEnd() int64 {
+	return alignUp(int64(e.Index)+frameSize+(hashSize+1)*int64(e.Count), blockSize)
 }
+
+// Life is one life of a page. Frames are read as those of a life, and those of
+// another are refused.
+type Life struct {
+	Format  uint32 // of the page
+	Version uint32 // of the page
+	Base    uint64 // the place of the page's first byte, in units of 8 bytes
+}
+
+// Life is the life that the page had when its header was written.
+func (h PageHeader) Life() Life {
+	return Life{Format: h.Format, Version: h.Version, Base: uint64(h.ID) * uint64(h.Size) / unit}
+}
+
+// place is the place of the page's byte at off.
+func (l Life) place(off int64) uint64 { return l.Base + uint64(off)/unit }
 
 // Trailer is what the last blocks of a sealed page say.
 type Trailer struct {
+	Format  uint32 // set by DecodeTrailer
 	ID      PageID
 	Version uint32
 	Records uint64
@@ -186,9 +216,6 @@ type Trailer struct {
 
 // dataEnd is where a page's trailer begins and its extents must end.
 func dataEnd(pageSize int64) int64 { return pageSize - trailerSize }
-
-// indexLen is the length in bytes of an index frame with n entries.
-func indexLen(n int) int64 { return frameSize + entrySize*int64(n) }
 
 // validPageSize tells whether a page may have size bytes.
 func validPageSize(size int64) bool {
@@ -203,26 +230,25 @@ func putFraming(b []byte, magic string) {
 	le.PutUint32(b[12:], checksum(b[sumFrom:]))
 }
 
-// checkFraming verifies what header and trailer begin with. The version is
+// checkFraming verifies what header and trailer begin with. The format version is
 // checked apart from the magic, and before the CRC, so that a newer file is
 // never taken for a broken one.
-func checkFraming(b []byte, magic string) error {
+func checkFraming(b []byte, magic string) (format uint32, err error) {
 	if string(b[:8]) != magic {
-		return ErrMagic
+		return 0, ErrMagic
 	}
-	switch v := le.Uint32(b[8:]); {
-	case v > FormatVersion:
-		return fmt.Errorf("%w: %d, newest known is %d", ErrFormat, v, FormatVersion)
-	case v == 0:
-		return ErrLayout
+	switch format = le.Uint32(b[8:]); {
+	case format > FormatVersion:
+		return 0, fmt.Errorf("%w: %d, newest known is %d", ErrFormat, format, FormatVersion)
+	case format == 0:
+		return 0, ErrLayout
+	case checksum(b[sumFrom:]) != le.Uint32(b[12:]):
+		return 0, ErrCRC
 	}
-	if checksum(b[sumFrom:]) != le.Uint32(b[12:]) {
-		return ErrCRC
-	}
-	return nil
+	return format, nil
 }
 
-// EncodeHeader writes h into the first block of b.
+// EncodeHeader writes h into the first block of b, in the newest format.
 func EncodeHeader(b []byte, h PageHeader) {
 	b = b[:blockSize]
 	clear(b)
@@ -240,10 +266,12 @@ func DecodeHeader(b []byte) (PageHeader, error) {
 		return PageHeader{}, ErrTorn
 	}
 	b = b[:blockSize]
-	if err := checkFraming(b, headerMagic); err != nil {
+	format, err := checkFraming(b, headerMagic)
+	if err != nil {
 		return PageHeader{}, err
 	}
 	h := PageHeader{
+		Format:  format,
 		ID:      PageID(le.Uint32(b[16:])),
 		Version: le.Uint32(b[20:]),
 		Size:    int64(le.Uint64(b[24:])),
@@ -256,7 +284,7 @@ func DecodeHeader(b []byte) (PageHeader, error) {
 	return h, nil
 }
 
-// EncodeTrailer writes t into the first 16 KiB of b.
+// EncodeTrailer writes t into the first 16 KiB of b, in the newest format.
 func EncodeTrailer(b []byte, t Trailer) {
 	b = b[:trailerSize]
 	clear(b)
@@ -281,10 +309,12 @@ func DecodeTrailer(b []byte, pageSize int64) (Trailer, error) {
 		return Trailer{}, ErrTorn
 	}
 	b = b[:trailerSize]
-	if err := checkFraming(b, trailerMagic); err != nil {
+	format, err := checkFraming(b, trailerMagic)
+	if err != nil {
 		return Trailer{}, err
 	}
 	t := Trailer{
+		Format:  format,
 		ID:      PageID(le.Uint32(b[16:])),
 		Version: le.Uint32(b[20:]),
 		Records: le.Uint64(b[32:]),
@@ -302,7 +332,7 @@ func DecodeTrailer(b []byte, pageSize int64) (Trailer, error) {
 			return Trailer{}, ErrLayout
 		}
 		t.Extents[i] = e
-		at = e.End()
+		at = e.leastEnd()
 		records += uint64(e.Count)
 	}
 	if records != t.Records {
@@ -315,9 +345,10 @@ func decodeExtent(b []byte) Extent {
 	return Extent{Start: le.Uint32(b), Index: le.Uint32(b[4:]), Count: le.Uint32(b[8:])}
 }
 
-// valid tells whether a writer could have put e between from and to.
+// valid tells whether a writer of any format could have put e between from and
+// to.
 func (e Extent) valid(from, to int64) bool {
 	return e.Count > 0 && int64(e.Start) >= from && e.Start%blockSize == 0 &&
-		e.Index%unit == 0 && int64(e.Index) <= to && e.End() <= to &&
-		int64(e.Index)-int64(e.Start) >= int64(e.Count)*frameSize
+		e.Index%unit == 0 && int64(e.Index) <= to && e.leastEnd() <= to &&
+		int64(e.Index)-int64(e.Start) >= int64(e.Count)*minRecord
 }

@@ -29,7 +29,7 @@ func sealedPage(t testing.TB) ([]byte, []item) {
 // page could take closes the present one.
 func sealNow(t testing.TB, tier *Tier, w *Writer) {
 	t.Helper()
-	if _, err := w.Reserve(1, int(tier.opt.longest())-frameSize-8); err != nil {
+	if _, err := w.Reserve(1, int(tier.opt.longest())-frameSize-flagsSize-8); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range tier.seals {
@@ -47,9 +47,8 @@ func verify(page []byte) error {
 	if err != nil {
 		return err
 	}
-	base := uint64(h.ID) * uint64(h.Size) / unit
 	for _, e := range tr.Extents {
-		if _, err := DecodeIndex(page[e.Index:], base, h.Version, e); err != nil {
+		if _, err := DecodeIndex(page[e.Index:], h.Life(), e); err != nil {
 			return err
 		}
 	}
@@ -93,11 +92,14 @@ func TestSealedPageIsSelfDescribing(t *testing.T) {
 	}
 }
 
+// testLife is that of sealedPage.
+var testLife = Life{Format: FormatVersion, Version: testClock}
+
 // Where things are in sealedPage.
 const (
 	trailerAt  = testPage - trailerSize
 	firstFrame = blockSize
-	secondRec  = firstFrame + (frameSize+5+100+7)/8*8
+	secondRec  = firstFrame + (frameSize+5+100+7)/8*8 // the others have client flags, for which the padding has room
 	firstIndex = firstFrame + 5*(secondRec-firstFrame)
 )
 
@@ -105,13 +107,16 @@ func resealHeader(p []byte)  { le.PutUint32(p[12:], checksum(p[sumFrom:blockSize
 func resealTrailer(p []byte) { resealBlock(p[trailerAt:]) }
 func resealBlock(b []byte)   { le.PutUint32(b[12:], checksum(b[sumFrom:trailerSize])) }
 
-func resealFrame(p []byte, at int) {
-	n := le.Uint32(p[at+4:])
-	le.PutUint32(p[at:], frameSum(p[at:at+int(n)], uint64(at)/unit))
+// resealFrame makes the CRC of the frame at at hold for page version, if that is
+// what the frame says, too.
+func resealFrame(p []byte, at int, version uint32) {
+	n := le.Uint32(p[at+4:]) & maxFrame
+	le.PutUint32(p[at:], frameSum(p[at:at+int(n)], version, uint64(at)/unit))
 }
 
 func put32(at int, v uint32) func([]byte) { return func(p []byte) { le.PutUint32(p[at:], v) } }
 func put8(at int, v byte) func([]byte)    { return func(p []byte) { p[at] = v } }
+func or8(at int, v byte) func([]byte)     { return func(p []byte) { p[at] |= v } }
 func flip(at int) func([]byte)            { return func(p []byte) { p[at] ^= 0x10 } }
 
 func then(f func([]byte), reseal func([]byte)) func([]byte) {
@@ -121,17 +126,26 @@ func then(f func([]byte), reseal func([]byte)) func([]byte) {
 func header(f func([]byte)) func([]byte)  { return then(f, resealHeader) }
 func trailer(f func([]byte)) func([]byte) { return then(f, resealTrailer) }
 func record(f func([]byte)) func([]byte) {
-	return then(f, func(p []byte) { resealFrame(p, firstFrame) })
+	return then(f, func(p []byte) { resealFrame(p, firstFrame, testClock) })
 }
 func index(f func([]byte)) func([]byte) {
-	return then(f, func(p []byte) { resealFrame(p, firstIndex) })
+	return then(f, func(p []byte) { resealFrame(p, firstIndex, testClock) })
+}
+
+// ofLife makes the frame at at one of another page version.
+func ofLife(at int, version uint32) func([]byte) {
+	return func(p []byte) {
+		le.PutUint16(p[at+22:], uint16(version))
+		resealFrame(p, at, version)
+	}
 }
 
 // TestCorruption spoils each field, first as a device would, so that a CRC must
 // notice, then with the CRC made to hold.
 func TestCorruption(t *testing.T) {
 	extent := trailerAt + extentsAt
-	entry := firstIndex + frameSize
+	hash := firstIndex + frameSize
+	sizes := hash + 5*hashSize
 	rows := []struct {
 		name    string
 		corrupt func([]byte)
@@ -187,47 +201,56 @@ func TestCorruption(t *testing.T) {
 
 		{"record CRC", flip(firstFrame), ErrCRC},
 		{"record length", flip(firstFrame + 4), ErrCRC},
-		{"record length zero", put32(firstFrame+4, 0), ErrCRC},
-		{"record length under its header", put32(firstFrame+4, frameSize-1), ErrCRC},
-		{"record length over any", put32(firstFrame+4, 1<<32-1), ErrCRC},
-		{"record past its extent", put32(firstFrame+4, firstIndex-firstFrame+1), ErrTorn},
-		{"record page version", flip(firstFrame + 8), ErrCRC},
-		{"record exptime", flip(firstFrame + 12), ErrCRC},
-		{"record CAS", flip(firstFrame + 16), ErrCRC},
-		{"record flags", flip(firstFrame + 24), ErrCRC},
-		{"record key length", flip(firstFrame + 28), ErrCRC},
-		{"record kind", flip(firstFrame + 29), ErrCRC},
-		{"record kind unwritten", put8(firstFrame+29, 0), ErrCRC},
-		{"record state", flip(firstFrame + 30), ErrCRC},
-		{"record reserved", flip(firstFrame + 31), ErrCRC},
-		{"record key", flip(firstFrame + 32), ErrCRC},
+		{"record length zero", put32(firstFrame+4, 1<<lengthBits), ErrCRC},
+		{"record length under its header", put32(firstFrame+4, 1<<lengthBits|(frameSize-1)), ErrCRC},
+		{"record length over any", put32(firstFrame+4, 1<<lengthBits|maxFrame), ErrTorn},
+		{"record past its extent", put32(firstFrame+4, 1<<lengthBits|(firstIndex-firstFrame+1)), ErrTorn},
+		{"record kind", or8(firstFrame+7, 0x20), ErrCRC},
+		{"record kind unwritten", put8(firstFrame+7, 0), ErrCRC},
+		{"record CAS", flip(firstFrame + 8), ErrCRC},
+		{"record exptime", flip(firstFrame + 16), ErrCRC},
+		{"record key length", flip(firstFrame + 20), ErrCRC},
+		{"record state", flip(firstFrame + 21), ErrCRC},
+		{"record page version", flip(firstFrame + 22), ErrCRC},
+		{"record key", flip(firstFrame + 24), ErrCRC},
 		{"record value", flip(firstFrame + 60), ErrCRC},
+		{"record flags", flip(secondRec + frameSize + 5 + 100), ErrCRC},
 		{"record unwritten", func(p []byte) { clear(p[firstFrame:secondRec]) }, ErrUnwritten},
 		{"record from elsewhere", func(p []byte) { copy(p[firstFrame:secondRec], p[secondRec:]) }, ErrCRC},
-		{"record of another life", record(flip(firstFrame + 8)), ErrVersion},
-		{"record without key", record(put8(firstFrame+28, 0)), ErrLayout},
-		{"record shorter than its key", record(then(put32(firstFrame+4, 40), put8(firstFrame+28, 9))), ErrLayout},
-		{"record of no kind", record(put8(firstFrame+29, 0)), ErrLayout},
-		{"record of unknown kind", record(put8(firstFrame+29, 3)), ErrLayout},
-		{"index in place of a record", record(then(put8(firstFrame+29, kindIndex), put32(firstFrame+4, 48))), ErrLayout},
+		{"record of the life before", ofLife(firstFrame, testClock-1), ErrVersion},
+		{"record of a life long before", ofLife(firstFrame, testClock-65535), ErrVersion},
+		{"record of a life too long before to know", ofLife(firstFrame, testClock-65537), ErrCRC},
+		{"record of an old life that looks like this one", ofLife(firstFrame, testClock-65536), ErrCRC},
+		{"record of a later life", ofLife(firstFrame, testClock+1), ErrCRC},
+		{"record with the version bits of another life", record(flip(firstFrame + 22)), ErrLayout},
+		{"record without key", record(put8(firstFrame+20, 0)), ErrLayout},
+		{"record shorter than its key", record(then(put32(firstFrame+4, 1<<lengthBits|32), put8(firstFrame+20, 9))), ErrLayout},
+		{"record of no kind", record(put8(firstFrame+7, 0)), ErrLayout},
+		{"record of unknown kind", record(put8(firstFrame+7, 0x40)), ErrLayout},
+		{"record with flags of zero", record(then(put8(firstFrame+7, 0x30), put32(firstFrame+frameSize+101, 0))), ErrLayout},
+		{"record shorter than its flags", record(put32(firstFrame+4, 3<<lengthBits|(frameSize+3))), ErrLayout},
+		{"index in place of a record", record(put32(firstFrame+4, 2<<lengthBits|48)), ErrLayout},
 
 		{"index CRC", flip(firstIndex), ErrCRC},
 		{"index length", flip(firstIndex + 4), ErrCRC},
-		{"index page version", flip(firstIndex + 8), ErrCRC},
-		{"index reserved", flip(firstIndex + 16), ErrCRC},
-		{"index kind", flip(firstIndex + 29), ErrCRC},
-		{"entry hash", flip(entry), ErrCRC},
-		{"entry offset", flip(entry + 8), ErrCRC},
-		{"entry exptime", flip(entry + 12), ErrCRC},
-		{"index of another life", index(flip(firstIndex + 8)), ErrVersion},
-		{"index with an entry less", index(put32(firstIndex+4, frameSize+4*entrySize)), ErrLayout},
-		{"index with half an entry", index(put32(firstIndex+4, frameSize+4*entrySize+8)), ErrLayout},
-		{"index that is a record", index(then(put8(firstIndex+29, kindRecord), put8(firstIndex+28, 1))), ErrLayout},
-		{"first entry is not the first", index(put32(entry+8, firstFrame/unit+1)), ErrLayout},
-		{"entries out of order", index(put32(entry+entrySize+8, firstFrame/unit)), ErrLayout},
-		{"entry before its extent", index(put32(entry+entrySize+8, 0)), ErrLayout},
-		{"entry past its extent", index(put32(entry+4*entrySize+8, firstIndex/unit)), ErrLayout},
-		{"entry outside any page", index(put32(entry+4*entrySize+8, 1<<32-1)), ErrLayout},
+		{"index kind", or8(firstIndex+7, 0x10), ErrCRC},
+		{"index reserved", flip(firstIndex + 8), ErrCRC},
+		{"index page version", flip(firstIndex + 22), ErrCRC},
+		{"index hash", flip(hash), ErrCRC},
+		{"index record length", flip(sizes), ErrCRC},
+		{"index of another life", ofLife(firstIndex, testClock-1), ErrVersion},
+		{"index without room for all records", index(put32(firstIndex+4, 2<<lengthBits|(frameSize+4*9))), ErrLayout},
+		{"index with a byte less", index(put32(firstIndex+4, 2<<lengthBits|(frameSize+5*9-1))), ErrLayout},
+		{"index with a byte more", index(put32(firstIndex+4, 2<<lengthBits|(frameSize+5*9+1))), ErrLayout},
+		{"index that is a record", index(then(put8(firstIndex+7, 0x10), put8(firstIndex+20, 1))), ErrLayout},
+		{"records do not fill their extent", index(put8(sizes, 16)), ErrLayout},
+		{"records are more than their extent", index(put8(sizes+4, 18)), ErrLayout},
+		{"record longer than its extent", index(put8(sizes, 0x7f)), ErrLayout},
+		{"record too short to be one", index(then(put8(sizes, 3), put8(sizes+1, 31))), ErrLayout},
+		{"record length in more bytes than it takes", index(then(put32(firstIndex+4, 2<<lengthBits|(frameSize+5*9+1)), func(p []byte) {
+			p[sizes+4], p[sizes+5] = p[sizes+4]|0x80, 0
+		})), ErrLayout},
+		{"record lengths without end", index(put32(sizes+1, 0xffffffff)), ErrLayout},
 	}
 	page, _ := sealedPage(t)
 	for _, row := range rows {
@@ -244,6 +267,7 @@ func TestCorruption(t *testing.T) {
 func TestEveryBit(t *testing.T) {
 	page, _ := sealedPage(t)
 	e := Extent{Start: firstFrame, Index: firstIndex, Count: 5}
+	life := testLife
 	spans := []struct {
 		name     string
 		from, to int
@@ -251,11 +275,15 @@ func TestEveryBit(t *testing.T) {
 	}{
 		{"header", 0, 64, func() error { _, err := DecodeHeader(page); return err }},
 		{"record", firstFrame, firstFrame + frameSize + 5 + 100, func() error {
-			_, _, _, err := DecodeRecord(page[firstFrame:], firstFrame/unit)
+			_, _, err := DecodeRecord(page[firstFrame:], life, firstFrame)
 			return err
 		}},
-		{"index", firstIndex, firstIndex + int(indexLen(5)), func() error {
-			_, err := DecodeIndex(page[firstIndex:], 0, testClock, e)
+		{"record with client flags", secondRec, secondRec + frameSize + 5 + 100 + flagsSize, func() error {
+			_, _, err := DecodeRecord(page[secondRec:], life, secondRec)
+			return err
+		}},
+		{"index", firstIndex, firstIndex + frameSize + 5*9, func() error {
+			_, err := DecodeIndex(page[firstIndex:], life, e)
 			return err
 		}},
 		{"trailer", trailerAt, trailerAt + extentsAt + 4*extentSize, func() error {
@@ -280,7 +308,7 @@ func TestEveryBit(t *testing.T) {
 func TestShortBytes(t *testing.T) {
 	page, _ := sealedPage(t)
 	for n := range frameSize + 105 {
-		if _, _, _, err := DecodeRecord(page[firstFrame:firstFrame+n], firstFrame/unit); !errors.Is(err, ErrTorn) {
+		if _, _, err := DecodeRecord(page[firstFrame:firstFrame+n], testLife, firstFrame); !errors.Is(err, ErrTorn) {
 			t.Fatalf("record of %d bytes: %v", n, err)
 		}
 	}
@@ -330,8 +358,7 @@ func TestScanUnsealed(t *testing.T) {
 	page, items := sealedPage(t)
 	clear(page[trailerAt:])
 	older := bytes.Clone(page)
-	le.PutUint32(older[firstFrame+8:], testClock-1)
-	resealFrame(older, firstFrame)
+	ofLife(firstFrame, testClock-1)(older)
 	end := int(2*blockSize) + 10*150
 	for _, behind := range [][]byte{make([]byte, testPage), older} {
 		for cut := firstFrame; cut <= end; cut += 3 {

@@ -6,49 +6,67 @@ import (
 	"testing"
 )
 
-// FuzzDecodeRecord feeds any bytes. What is accepted must have a CRC that holds,
-// and be the very bytes that encoding it again gives.
+// FuzzDecodeRecord feeds any bytes, in both formats. What is accepted must have a
+// CRC that holds, and, in the newest format, be the very bytes that encoding it
+// again gives.
 func FuzzDecodeRecord(f *testing.F) {
 	page, _ := sealedPage(f)
-	f.Add(page[firstFrame:secondRec], uint64(firstFrame/unit))
-	f.Add(page[firstFrame:firstIndex], uint64(firstFrame/unit))
-	f.Add(page[firstIndex:firstIndex+200], uint64(firstIndex/unit))
-	f.Add(make([]byte, 64), uint64(0))
-	f.Fuzz(func(t *testing.T, b []byte, place uint64) {
-		fix(b, place)
-		rec, version, n, err := DecodeRecord(b, place)
+	f.Add(page[firstFrame:secondRec], uint32(firstFrame/unit), false)
+	f.Add(page[firstFrame:firstIndex], uint32(firstFrame/unit), false)
+	f.Add(page[firstIndex:firstIndex+200], uint32(firstIndex/unit), false)
+	f.Add(make([]byte, 64), uint32(0), false)
+	f.Add(goldenPage1(f)[firstFrame:firstFrame+200], uint32(firstFrame/unit), true)
+	f.Fuzz(func(t *testing.T, b []byte, at uint32, old bool) {
+		l, off := fuzzLife(old), int64(at)*unit
+		fix(b, l, off)
+		rec, n, err := DecodeRecord(b, l, off)
 		if err != nil {
 			if rec.Key != nil || rec.Value != nil {
 				t.Fatal("bytes beside an error")
 			}
 			return
 		}
-		size := int(le.Uint32(b[4:]))
-		if frameSum(b[:size], place) != le.Uint32(b) {
+		size := l.frameLength(b)
+		if l.sum(b[:size], off) != le.Uint32(b) {
 			t.Fatal("the CRC does not hold")
+		}
+		if old {
+			return
 		}
 		again := make([]byte, n)
 		copy(again[frameSize:], rec.Key)
 		copy(again[frameSize+len(rec.Key):], rec.Value)
 		fr := frame{
-			length: uint32(size), version: version, exptime: rec.Exptime, cas: rec.CAS,
+			length: uint32(size), exptime: rec.Exptime, cas: rec.CAS,
 			flags: rec.Flags, keyLen: uint8(len(rec.Key)), kind: kindRecord, state: rec.State,
 		}
-		fr.seal(again, place)
-		if b[31] == 0 && !bytes.Equal(again[:size], b[:size]) {
+		fr.seal(again, l, off)
+		if !bytes.Equal(again[:size], b[:size]) {
 			t.Fatalf("decoded %+v, encoded again %x, was %x", rec, again[:size], b[:size])
 		}
 	})
 }
 
-// fix makes the CRC hold where the length allows it and bit 7 of the reserved
-// byte asks for it, so that fuzzing gets past it.
-func fix(b []byte, place uint64) {
-	if len(b) < frameSize || b[31]&0x80 == 0 {
+// fuzzLife is that of sealedPage, or of the golden page of format 1.
+func fuzzLife(old bool) Life {
+	if old {
+		return Life{Format: format1, Version: testClock, Base: testPage / unit}
+	}
+	return testLife
+}
+
+// fix makes the CRC hold where the length allows it and bit 7 of the state asks
+// for it, so that fuzzing gets past it.
+func fix(b []byte, l Life, off int64) {
+	state, head := 21, frameSize
+	if l.Format == format1 {
+		state, head = 30, frameSize1
+	}
+	if len(b) < head || b[state]&0x80 == 0 {
 		return
 	}
-	if n := le.Uint32(b[4:]); n >= frameSize && int64(n) <= int64(len(b)) {
-		le.PutUint32(b, frameSum(b[:n], place))
+	if n := l.frameLength(b); n >= int64(head) && n <= int64(len(b)) {
+		le.PutUint32(b, l.sum(b[:n], off))
 	}
 }
 
@@ -75,10 +93,10 @@ func FuzzDecodeTrailer(f *testing.F) {
 		}
 		at, records := int64(blockSize), uint64(0)
 		for _, e := range tr.Extents {
-			if int64(e.Start) < at || e.Index <= e.Start || e.End() > dataEnd(size) || e.Count == 0 {
+			if int64(e.Start) < at || e.Index <= e.Start || e.leastEnd() > dataEnd(size) || e.Count == 0 {
 				t.Fatalf("extent %+v after %d", e, at)
 			}
-			at = e.End()
+			at = e.leastEnd()
 			records += uint64(e.Count)
 		}
 		if records != tr.Records {
@@ -87,17 +105,22 @@ func FuzzDecodeTrailer(f *testing.F) {
 	})
 }
 
-// FuzzScan overwrites a part of a sealed page, makes header or trailer hold again
-// if asked to, cuts it somewhere, and scans it. Records that come out must have a
-// CRC that holds; the scan must end.
+// FuzzScan overwrites a part of a sealed page of either format, makes header or
+// trailer hold again if asked to, cuts it somewhere, and scans it. Records that
+// come out must have a CRC that holds; the scan must end.
 func FuzzScan(f *testing.F) {
 	page, _ := sealedPage(f)
+	page1 := goldenPage1(f)
 	f.Add([]byte("x"), uint32(firstFrame), uint32(testPage), byte(0))
 	f.Add(make([]byte, 64), uint32(secondRec), uint32(testPage), byte(1))
 	f.Add(page[firstFrame:secondRec], uint32(2*blockSize), uint32(3*blockSize), byte(2))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff}, uint32(trailerAt+extentsAt), uint32(testPage), byte(2))
+	f.Add([]byte("x"), uint32(firstFrame), uint32(testPage), byte(8))
 	f.Fuzz(func(t *testing.T, b []byte, at, cut uint32, reseal byte) {
-		p := bytes.Clone(page)
+		p, old := bytes.Clone(page), reseal&8 != 0
+		if old {
+			p = bytes.Clone(page1)
+		}
 		copy(p[at%testPage:], b)
 		if reseal&1 != 0 {
 			resealHeader(p)
@@ -106,64 +129,73 @@ func FuzzScan(f *testing.F) {
 			resealTrailer(p)
 		}
 		if reseal&4 != 0 {
-			fix(p[at%testPage:], uint64(at%testPage)/unit)
+			fix(p[at%testPage:], fuzzLife(old), int64(at%testPage))
 		}
-		p = p[:min(cut, testPage)]
-		s, err := NewScanner(p)
-		if err != nil {
-			return
-		}
-		for n := 0; s.Next(); n++ {
-			if n > testPage/frameSize {
-				t.Fatal("the scan does not end")
-			}
-			rec, err := s.Record()
-			var bad *BadPlace
-			if err != nil {
-				if !errors.As(err, &bad) || rec.Key != nil {
-					t.Fatalf("%+v, %v", rec, err)
-				}
-				continue
-			}
-			off := int64(rec.Addr.Place()-s.base()) * unit
-			size := le.Uint32(p[off+4:])
-			if frameSum(p[off:off+int64(size)], rec.Addr.Place()) != le.Uint32(p[off:]) {
-				t.Fatalf("record at %d: the CRC does not hold", off)
-			}
-			if ClassSize(rec.Addr.Class()) < int(size) {
-				t.Fatalf("record at %d: %d bytes in class %d", off, size, rec.Addr.Class())
-			}
-		}
-		if s.Next() {
-			t.Fatal("the scan goes on after its end")
+		if s, err := NewScanner(p[:min(cut, testPage)]); err == nil {
+			checkRecords(t, p, s)
 		}
 	})
 }
 
-// FuzzDecodeIndex feeds any bytes as an index frame of any extent. What is
-// accepted must lie in the extent, in order.
+// checkRecords goes through all that s finds in page p.
+func checkRecords(t *testing.T, p []byte, s *Scanner) {
+	l := s.Header().Life()
+	for n := 0; s.Next(); n++ {
+		if n > testPage/minRecord {
+			t.Fatal("the scan does not end")
+		}
+		rec, err := s.Record()
+		var bad *BadPlace
+		if err != nil {
+			if !errors.As(err, &bad) || rec.Key != nil {
+				t.Fatalf("%+v, %v", rec, err)
+			}
+			continue
+		}
+		off := int64(rec.Addr.Place()-l.Base) * unit
+		size := l.frameLength(p[off:])
+		if l.sum(p[off:off+size], off) != le.Uint32(p[off:]) {
+			t.Fatalf("record at %d: the CRC does not hold", off)
+		}
+		if ClassSize(rec.Addr.Class()) < int(size) {
+			t.Fatalf("record at %d: %d bytes in class %d", off, size, rec.Addr.Class())
+		}
+	}
+	if s.Next() {
+		t.Fatal("the scan goes on after its end")
+	}
+}
+
+// FuzzDecodeIndex feeds any bytes as an index frame of any extent, in both
+// formats. What is accepted must fill the extent, in order.
 func FuzzDecodeIndex(f *testing.F) {
 	page, _ := sealedPage(f)
-	f.Add(page[firstIndex:firstIndex+200], uint32(firstFrame), uint32(firstIndex), uint32(5))
-	f.Fuzz(func(t *testing.T, b []byte, start, at, count uint32) {
+	f.Add(page[firstIndex:firstIndex+200], uint32(firstFrame), uint32(firstIndex), uint32(5), false)
+	f.Add(goldenPage1(f)[index1:index1+200], uint32(firstFrame), uint32(index1), uint32(5), true)
+	f.Fuzz(func(t *testing.T, b []byte, start, at, count uint32, old bool) {
 		e := Extent{Start: start &^ (blockSize - 1), Index: at &^ (unit - 1), Count: count}
 		if !e.valid(blockSize, dataEnd(MaxPageSize)) {
 			return
 		}
-		fix(b, uint64(e.Index)/unit)
-		x, err := DecodeIndex(b, 0, testClock, e)
+		l := fuzzLife(old)
+		fix(b, l, int64(e.Index))
+		x, err := DecodeIndex(b, l, e)
 		if err != nil {
 			return
 		}
-		end := int64(e.Start)
-		for i := range x.Len() {
-			if off := int64(x.Entry(i).Unit) * unit; off != end || x.Size(i) < frameSize {
-				t.Fatalf("entry %d at %d, %d bytes, expected at %d", i, off, x.Size(i), end)
+		end, n := int64(e.Start), 0
+		for r := range x.All() {
+			if off := int64(r.Unit) * unit; off != end || r.Size < minRecord {
+				t.Fatalf("entry %d at %d, %d bytes, expected at %d", n, off, r.Size, end)
 			}
-			end += int64(x.Size(i))
+			end += int64(r.Size)
+			n++
 		}
-		if end != int64(e.Index) {
-			t.Fatalf("entries end at %d of %+v", end, e)
+		if end != int64(e.Index) || n != int(count) || n != x.Len() {
+			t.Fatalf("%d entries end at %d of %+v", n, end, e)
+		}
+		if int64(e.Index)+l.frameLength(b) > l.indexEnd(e) {
+			t.Fatalf("index of %d bytes, at most to %d", l.frameLength(b), l.indexEnd(e))
 		}
 	})
 }

@@ -20,7 +20,7 @@ var (
 
 // releasedFormat is the newest format that pages in the field may have. Golden
 // pages up to it are what those pages look like, so they are never rewritten.
-const releasedFormat = 1
+const releasedFormat = 2
 
 var errReleased = errors.New("golden pages of a released format are not rewritten without -force")
 
@@ -110,15 +110,13 @@ func describe(page []byte) []byte {
 	if err != nil {
 		return fmt.Appendf(nil, "%v\n", err)
 	}
-	fmt.Fprintf(&b, "header %+v\n", s.Header())
+	h := s.Header()
+	fmt.Fprintf(&b, "header {ID:%d Version:%d Size:%d Created:%d Bucket:%d}\n", h.ID, h.Version, h.Size, h.Created, h.Bucket)
 	if tr, ok := s.Trailer(); ok {
-		fmt.Fprintf(&b, "trailer %+v\n", tr)
+		fmt.Fprintf(&b, "trailer {ID:%d Version:%d Records:%d Sealed:%d Extents:%+v}\n",
+			tr.ID, tr.Version, tr.Records, tr.Sealed, tr.Extents)
 		for _, e := range tr.Extents {
-			x, err := DecodeIndex(page[e.Index:], s.base(), tr.Version, e)
-			fmt.Fprintf(&b, "index at %d: %v, ends %d\n", e.Index, err, e.End())
-			for i := range x.Len() {
-				fmt.Fprintf(&b, "  %+v, %d bytes\n", x.Entry(i), x.Size(i))
-			}
+			describeIndex(&b, page, h.Life(), e)
 		}
 	}
 	for s.Next() {
@@ -132,6 +130,17 @@ func describe(page []byte) []byte {
 	}
 	fmt.Fprintf(&b, "end at %d\n", s.Offset())
 	return []byte(b.String())
+}
+
+func describeIndex(b *strings.Builder, page []byte, l Life, e Extent) {
+	end := int64(e.Index) + l.frameLength(page[e.Index:])
+	x, err := DecodeIndex(page[e.Index:], l, e)
+	fmt.Fprintf(b, "index at %d: %v, ends %d\n", e.Index, err, alignUp(end, blockSize))
+	for r := range x.All() {
+		off := int64(r.Unit) * unit
+		rec, _, _ := DecodeRecord(page[off:], l, off)
+		fmt.Fprintf(b, "  {Hash:%d Unit:%d Exptime:%d}, %d bytes\n", r.Hash, r.Unit, rec.Exptime, r.Size)
+	}
 }
 
 // TestGoldenWrite checks that what is written is still the newest format, byte

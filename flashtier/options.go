@@ -163,7 +163,8 @@ func (o *Options) validate() error {
 }
 
 // longest is the longest record, padding included, that fits a write buffer
-// together with its page's header and an index of one.
+// together with its page's header and an index of one, and that a frame can say.
 func (o *Options) longest() int64 {
-	return int64(o.BufferSize) - blockSize - indexLen(1)
+	room := int64(o.BufferSize) - blockSize - frameSize
+	return min(room-indexed(room), maxFrame) &^ (unit - 1)
 }

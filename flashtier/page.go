@@ -40,7 +40,7 @@ func (s PageState) String() string {
 //   - a pin is taken before the state is looked at, and Free looks at the pins
 //     after it has changed the state: either the reader sees the page gone, or
 //     Free waits for the reader;
-//   - version and file are set before the state becomes open, and change only
+//   - version, format and file are set before the state becomes open, and change only
 //     when there is no pin;
 //   - end grows only after the bytes below it have been written. A record in a
 //     hole below it is caught by its CRC or version.
@@ -49,6 +49,7 @@ type page struct {
 	state   atomic.Uint32 // a PageState; changed under Tier.mu
 	pins    atomic.Int32  // reads in flight
 	version atomic.Uint32 // of the present life, or of the last one; 0 never used
+	format  uint32        // of the present life
 	end     atomic.Int64  // where what can be read ends, bytes
 	file    ioq.File      // nil until first used in this run; kept after
 	faults  atomic.Int32  // of reads and writes, since the last life without any
@@ -137,6 +138,7 @@ func (t *Tier) openPage(bucket uint8) (*page, error) {
 	p.named, p.picked, p.leaving, p.unsynced, p.rehash = p.named[:0], false, false, false, false
 	p.next, p.before = 0, p.faults.Load()
 	p.version.Store(version)
+	p.format = FormatVersion
 	p.become(PageOpen)
 	t.mu.Unlock()
 	t.counts.pageAllocs.Add(1)

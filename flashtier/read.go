@@ -1,6 +1,7 @@
 package flashtier
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -15,6 +16,7 @@ type Read struct {
 	tier    *Tier
 	page    *page
 	addr    Addr
+	off     int64  // of the record in the page, bytes
 	version uint32 // of the page, while it is pinned
 	skip    int    // bytes of the buffer before the record, in direct mode
 	mem     []byte
@@ -45,7 +47,7 @@ func (t *Tier) StartRead(a Addr, n ioq.Notifier, tag uint64) (*Read, error) {
 		return nil, ErrBusy
 	}
 	r.tier, r.page, r.addr, r.version = t, p, a, p.version.Load()
-	r.skip = int(off - from)
+	r.off, r.skip = off, int(off-from)
 	op := &r.op
 	op.File, op.Kind, op.Off, op.Buf = p.file, ioq.Read, from, r.mem[:to-from]
 	op.Notifier, op.Tag = n, tag
@@ -112,15 +114,16 @@ func (r *Read) Finish(key []byte) (Record, error) {
 		t.fault(r.page)
 		return Record{}, fmt.Errorf("%w: read %s at %v: %w", ErrIO, r.page.file.Path(), r.addr, r.op.Err)
 	}
-	rec, version, n, err := DecodeRecord(r.op.Buf[r.skip:], r.addr.Place())
+	life := Life{Format: r.page.format, Version: r.version, Base: t.base(r.page.id)}
+	rec, n, err := DecodeRecord(r.op.Buf[r.skip:], life, r.off)
 	switch {
+	case errors.Is(err, ErrVersion):
+		t.counts.readVersion.Add(1)
+		return Record{}, ErrVersion
 	case err != nil:
 		t.counts.readCRC.Add(1)
 		t.fault(r.page)
 		return Record{}, ErrCRC
-	case version != r.version:
-		t.counts.readVersion.Add(1)
-		return Record{}, ErrVersion
 	case key != nil && string(rec.Key) != string(key):
 		t.counts.readKey.Add(1)
 		return Record{}, ErrKey

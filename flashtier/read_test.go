@@ -93,7 +93,9 @@ func TestMovedRecord(t *testing.T) {
 		t.Errorf("moved within the page: %v", err)
 	}
 	image := disk.Image(tier.path(p.id))
-	if _, _, _, err := DecodeRecord(image[from:], older.addr.Place()+tier.pageUnits); !errors.Is(err, ErrCRC) {
+	life := tier.life(p)
+	life.Base += tier.pageUnits
+	if _, _, err := DecodeRecord(image[from:], life, from); !errors.Is(err, ErrCRC) {
 		t.Errorf("moved to another page: %v", err)
 	}
 }

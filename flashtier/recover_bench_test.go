@@ -18,7 +18,7 @@ func nameRecords(b *testing.B, tier *Tier, disk *ioqtest.Disk, n int) {
 	const size = 96
 	for id := PageID(0); n > 0; id++ {
 		p := &tier.pages[id]
-		r := row{version: 1, live: true}
+		r := row{version: 1, format: FormatVersion, live: true}
 		header := make([]byte, blockSize)
 		EncodeHeader(header, PageHeader{ID: id, Version: 1, Size: tier.pageSize})
 		if err := tier.openFile(p); err != nil {
@@ -28,7 +28,7 @@ func nameRecords(b *testing.B, tier *Tier, disk *ioqtest.Disk, n int) {
 		var blobs []*blob
 		dead := []change{}
 		for start := int64(blockSize); n > 0; {
-			count := min(n, (4<<20-blockSize)/(size+entrySize))
+			count := min(n, (4<<20-blockSize)/(size+hashSize+1))
 			e := Extent{Start: uint32(start), Index: uint32(start) + uint32(count*size), Count: uint32(count)}
 			if !e.valid(start, dataEnd(tier.pageSize)) {
 				break
@@ -42,7 +42,7 @@ func nameRecords(b *testing.B, tier *Tier, disk *ioqtest.Disk, n int) {
 			}
 			r.extents = append(r.extents, named{x.seq, e, uint32(count)})
 			blobs = append(blobs, x)
-			start, n = e.End(), n-count
+			start, n = e.leastEnd(), n-count
 		}
 		err := tier.catalog.write(func(batch *pebble.Batch, _ *state) error {
 			key := pageKey(keyRow, id)

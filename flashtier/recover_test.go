@@ -21,7 +21,15 @@ func commitFlush(t testing.TB, w *Writer, alive func(i int) bool) {
 
 // asWritten is alive for Commit, with exptimes that are those of the records.
 func asWritten(b *Batch, alive func(i int) bool) func(i int) (uint32, bool) {
-	return func(i int) (uint32, bool) { return b.entries[i].Exptime, alive(i) }
+	return func(i int) (uint32, bool) {
+		e := b.entries[i]
+		at := int64(e.Unit)*unit - b.off
+		rec, _, err := DecodeRecord(b.mem[at:at+int64(e.Size)], b.life, at+b.off)
+		if err != nil {
+			panic(err) // it was put there a moment ago
+		}
+		return rec.Exptime, alive(i)
+	}
 }
 
 func always(int) bool { return true }

@@ -343,7 +343,7 @@ func (t *Tier) adoptPages(files *[]pageFile) error {
 		}
 	}
 	for _, id := range p.scan {
-		if err := t.adoptPage(&t.pages[id], &row{version: t.pages[id].version.Load()}); err != nil {
+		if err := t.adoptPage(&t.pages[id], &row{version: t.pages[id].version.Load(), format: seen[id].format}); err != nil {
 			return err
 		}
 	}
@@ -368,7 +368,8 @@ func (t *Tier) adoptPage(p *page, r *row) error {
 	if err != nil {
 		return fmt.Errorf("flashtier: open page: %w", err)
 	}
-	p.file, p.bucket, p.created, p.rehash, p.closed = f, r.bucket, r.created, r.rehash, true
+	p.file, p.format, p.bucket, p.created = f, r.format, r.bucket, r.created
+	p.rehash, p.closed = r.rehash, true
 	t.adoptExtents(p, r.extents)
 	p.become(PageSealed)
 	t.sealed = append(t.sealed, p.id)
@@ -381,7 +382,7 @@ func (t *Tier) adoptExtents(p *page, extents []named) {
 	for _, x := range extents {
 		p.extents = append(p.extents, x.extent)
 		p.records += uint64(x.extent.Count)
-		p.end.Store(x.extent.End())
+		p.end.Store(int64(x.extent.Index)) // where its last record ends
 		t.seq.Store(max(t.seq.Load(), x.seq))
 	}
 }

@@ -600,7 +600,7 @@ func TestLateBlob(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.Wait()
-		x := &blob{page: b.page, version: b.version, extent: b.extent(), seq: 1, entries: []blobEntry{{1, b.entries[0].Unit, 0, 1}}}
+		x := &blob{page: b.page, version: b.life.Version, extent: b.extent(), seq: 1, entries: []blobEntry{{1, b.entries[0].Unit, 0, 1}}}
 		b.Release()
 		tier.letGo(w.page)
 		id, ok := tier.Victim()

@@ -53,7 +53,7 @@ func NewScanner(image []byte) (*Scanner, error) {
 	if errors.Is(err, ErrFormat) {
 		return nil, fmt.Errorf("page trailer: %w", err)
 	}
-	if err == nil && t.ID == h.ID && t.Version == h.Version {
+	if err == nil && t.ID == h.ID && t.Version == h.Version && t.Format == h.Format {
 		s.trailer, s.sealed = t, true
 	}
 	return s, nil
@@ -106,12 +106,12 @@ func (s *Scanner) nextSealed() bool {
 // after is where the record after s.at begins, as the index of e has it; without
 // a sound index, e is given up.
 func (s *Scanner) after(e Extent) int64 {
-	x, err := DecodeIndex(s.image[e.Index:s.end], s.base(), s.header.Version, e)
+	x, err := DecodeIndex(s.image[e.Index:s.end], s.header.Life(), e)
 	if err != nil {
 		return int64(e.Index)
 	}
-	for i := range x.Len() {
-		if at := int64(x.Entry(i).Unit) * unit; at > s.at {
+	for r := range x.All() {
+		if at := int64(r.Unit) * unit; at > s.at {
 			return at
 		}
 	}
@@ -139,25 +139,14 @@ func (s *Scanner) nextUnsealed() bool {
 	return false
 }
 
-// base is the place of the page's first byte, place that of s.at.
-func (s *Scanner) base() uint64  { return uint64(s.header.ID) * uint64(s.header.Size) / unit }
-func (s *Scanner) place() uint64 { return s.base() + uint64(s.at)/unit }
-
-// frame decodes the frame at s.at, which b begins with, and checks that it is of this life
-// of the page.
-func (s *Scanner) frame(b []byte) (frame, error) {
-	f, err := decodeFrame(b, s.place())
-	if err == nil && f.version != s.header.Version {
-		err = ErrVersion
-	}
-	return f, err
-}
+// frame decodes the frame at s.at, which b begins with.
+func (s *Scanner) frame(b []byte) (frame, error) { return decodeFrame(b, s.header.Life(), s.at) }
 
 // take makes the record frame f, which is at s.at, the current record.
 func (s *Scanner) take(f frame) {
 	s.rec = f.record(s.image[s.at:])
 	size := padded(int64(f.length))
-	s.rec.Addr = NewAddr(s.place(), ClassFor(int(size)))
+	s.rec.Addr = NewAddr(s.header.Life().place(s.at), ClassFor(int(size)))
 	s.at += size
 }
 

@@ -95,14 +95,14 @@ func (t *Tier) Entries(id PageID, fn func(hash uint64, a Addr)) error {
 }
 
 func (t *Tier) extentEntries(p *page, e Extent, fn func(hash uint64, a Addr)) error {
-	mem, err := mapMemory(e.End() - int64(e.Start)&^(blockSize-1))
+	end := min(t.life(p).indexEnd(e), dataEnd(t.pageSize))
+	mem, err := mapMemory(alignUp(end, blockSize) - int64(e.Start))
 	if err != nil {
 		return err
 	}
 	defer unmap(mem)
-	version := p.version.Load()
 	if !p.rehash {
-		if t.indexEntries(p, e, mem, version, fn) == nil {
+		if t.indexEntries(p, e, mem, end, fn) == nil {
 			return nil
 		}
 		t.counts.badIndexes.Add(1)
@@ -114,38 +114,34 @@ func (t *Tier) extentEntries(p *page, e Extent, fn func(hash uint64, a Addr)) er
 	if err != nil {
 		return err
 	}
-	return t.scanEntries(p, e, b, version, fn)
+	return t.scanEntries(p, e, b, fn)
 }
 
-// indexEntries gives the entries of an extent from its index frame, which it
-// reads into mem. Before an error it gives none.
-func (t *Tier) indexEntries(p *page, e Extent, mem []byte, version uint32, fn func(hash uint64, a Addr)) error {
-	b, err := t.readBlocks(p, mem, int64(e.Index), e.End())
+// indexEntries gives the entries of an extent from its index frame, which ends at
+// end or before and is read into mem. Before an error it gives none.
+func (t *Tier) indexEntries(p *page, e Extent, mem []byte, end int64, fn func(hash uint64, a Addr)) error {
+	b, err := t.readBlocks(p, mem, int64(e.Index), end)
 	if err != nil {
 		return err
 	}
-	x, err := DecodeIndex(b, t.base(p.id), version, e)
+	x, err := DecodeIndex(b, t.life(p), e)
 	if err != nil {
 		return err
 	}
-	for i := range x.Len() {
-		entry := x.Entry(i)
-		fn(entry.Hash, t.addr(p.id, int64(entry.Unit)*unit, x.Size(i)))
+	for r := range x.All() {
+		fn(r.Hash, t.addr(p.id, int64(r.Unit)*unit, int(r.Size)))
 	}
 	return nil
 }
 
 // scanEntries gives the entries of an extent from its records, whose bytes are b.
-func (t *Tier) scanEntries(p *page, e Extent, b []byte, version uint32, fn func(hash uint64, a Addr)) error {
+func (t *Tier) scanEntries(p *page, e Extent, b []byte, fn func(hash uint64, a Addr)) error {
 	at := 0
 	for range e.Count {
 		off := int64(e.Start) + int64(at)
-		rec, v, n, err := DecodeRecord(b[at:], t.base(p.id)+uint64(off)/unit)
+		rec, n, err := DecodeRecord(b[at:], t.life(p), off)
 		if err != nil {
 			return err
-		}
-		if v != version {
-			return ErrVersion
 		}
 		fn(t.opt.Hash(rec.Key), t.addr(p.id, off, n))
 		at += n

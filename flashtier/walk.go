@@ -40,6 +40,7 @@ type Part struct {
 // PageFile is what is known of a page before it is walked.
 type PageFile struct {
 	ID      PageID
+	Format  uint32 // of the page
 	Version uint32 // of the life to walk
 	Size    int64  // of the page, bytes
 	// Extents are those of the trailer, or of the catalog. Without them the
@@ -53,14 +54,12 @@ type PageFile struct {
 type PartEntry struct {
 	Offset, Size int64 // of the record, bytes; padding included
 	Hash         uint64
-	Exptime      uint32 // unix seconds, 0 never
 }
 
 // Entries appends what a PartIndex says of each record to list.
 func (p *Part) Entries(list []PartEntry) []PartEntry {
-	for i := range p.Index.Len() {
-		e := p.Index.Entry(i)
-		list = append(list, PartEntry{int64(e.Unit) * unit, int64(p.Index.Size(i)), e.Hash, e.Exptime})
+	for e := range p.Index.All() {
+		list = append(list, PartEntry{int64(e.Unit) * unit, int64(e.Size), e.Hash})
 	}
 	return list
 }
@@ -82,7 +81,8 @@ type Walker struct {
 	n      int
 	err    error // of the last read, if it was not the file's end
 	extent int
-	older  bool // it is looking for what older lives have left
+	found  Extent // of an extent that is not known, what of it was found so far
+	older  bool   // it is looking for what older lives have left
 	fn     func(*Part) error
 	part   Part
 }
@@ -138,16 +138,16 @@ func (w *Walker) Walk(file io.ReaderAt, page PageFile, fn func(*Part) error) err
 		if err := w.space(at, int64(e.Start)); err != nil {
 			return err
 		}
-		if err := w.listed(e); err != nil {
+		var err error
+		if at, err = w.listed(e); err != nil {
 			return err
 		}
-		at = e.End()
 	}
 	return w.space(at, w.end)
 }
 
-// listed gives the parts of an extent that is known.
-func (w *Walker) listed(e Extent) error {
+// listed gives the parts of an extent that is known, and tells where it ends.
+func (w *Walker) listed(e Extent) (end int64, err error) {
 	for at := int64(e.Start); at < int64(e.Index); {
 		f, b, err := w.frame(at, int64(e.Index))
 		if err == nil && f.kind != kindRecord {
@@ -161,32 +161,33 @@ func (w *Walker) listed(e Extent) error {
 			err = w.record(at, f, b)
 		}
 		if err != nil {
-			return err
+			return 0, err
 		}
 		at = next
 	}
-	size := e.End() - int64(e.Index)
-	b := w.bytes(int64(e.Index), indexLen(int(e.Count)))
-	x, err := DecodeIndex(b, w.base(), w.page.Version, e)
+	at, l := int64(e.Index), w.life()
+	b := w.bytes(at, l.indexEnd(e)-at)
+	x, err := DecodeIndex(b, l, e)
 	if err != nil {
-		return w.bad(int64(e.Index), e.End(), w.because(err))
+		end = e.leastEnd()
+		return end, w.bad(at, end, w.because(err))
 	}
-	return w.give(Part{Kind: PartIndex, Offset: int64(e.Index), Size: size, Version: w.page.Version, Index: x, Bytes: b})
+	end = alignUp(at+l.frameLength(b), blockSize)
+	return end, w.give(Part{Kind: PartIndex, Offset: at, Size: end - at, Version: l.Version, Index: x, Bytes: b})
 }
 
 // after is where the record after at begins, as the index of e has it; without a
 // sound index, e is given up.
 func (w *Walker) after(e Extent, at int64) int64 {
-	b := make([]byte, indexLen(int(e.Count))) // the window stays where it is
-	if n, _ := w.file.ReadAt(b, int64(e.Index)); n < len(b) {
-		return int64(e.Index)
-	}
-	x, err := DecodeIndex(b, w.base(), w.page.Version, e)
+	l := w.life()
+	b := make([]byte, l.indexEnd(e)-int64(e.Index)) // the window stays where it is
+	n, _ := w.file.ReadAt(b, int64(e.Index))
+	x, err := DecodeIndex(b[:n], l, e)
 	if err != nil {
 		return int64(e.Index)
 	}
-	for i := range x.Len() {
-		if next := int64(x.Entry(i).Unit) * unit; next > at {
+	for r := range x.All() {
+		if next := int64(r.Unit) * unit; next > at {
 			return next
 		}
 	}
@@ -212,9 +213,9 @@ func (w *Walker) search(from, to int64) error {
 			if err := w.skip(skipped, at, broken); err != nil {
 				return err
 			}
-			broken = nil
+			broken, w.found = nil, Extent{Start: uint32(at)}
 		}
-		next, err := w.found(at, f, b)
+		next, err := w.foundFrame(at, f, b)
 		if err != nil {
 			return err
 		}
@@ -233,17 +234,25 @@ func (w *Walker) skip(from, to int64, broken error) error {
 	return err
 }
 
-// found gives the frame at at, of an extent that is not known, and tells where to
+// foundFrame gives the frame at at, of an extent that is not known, and tells where to
 // go on.
-func (w *Walker) found(at int64, f frame, b []byte) (next int64, err error) {
+func (w *Walker) foundFrame(at int64, f frame, b []byte) (next int64, err error) {
 	if f.kind == kindRecord {
+		w.found.Count++
 		return at + padded(int64(f.length)), w.record(at, f, b)
 	}
 	next = alignUp(at+int64(f.length), blockSize)
-	err = w.give(Part{
-		Kind: PartIndex, Offset: at, Size: next - at, Version: f.version,
-		Index: Index{entries: b[frameSize:f.length], end: uint32(at / unit)}, Bytes: b,
-	})
+	l := w.life()
+	if f.version != l.Version {
+		l = l.older(b)
+	}
+	w.found.Index = uint32(at)
+	x, err := DecodeIndex(b, l, w.found)
+	if err != nil && !w.older {
+		err = w.bad(at, next, err)
+	} else { // of what an older life has left the records may be gone
+		err = w.give(Part{Kind: PartIndex, Offset: at, Size: next - at, Version: f.version, Index: x, Bytes: b})
+	}
 	w.extent++
 	return next, err
 }
@@ -251,7 +260,7 @@ func (w *Walker) found(at int64, f frame, b []byte) (next int64, err error) {
 func (w *Walker) record(at int64, f frame, b []byte) error {
 	size := padded(int64(f.length))
 	rec := f.record(b)
-	rec.Addr = NewAddr(w.place(at), ClassFor(int(size)))
+	rec.Addr = NewAddr(w.life().place(at), ClassFor(int(size)))
 	return w.give(Part{Kind: PartRecord, Offset: at, Size: size, Version: f.version, Record: rec, Bytes: b})
 }
 
@@ -259,9 +268,7 @@ func (w *Walker) record(at int64, f frame, b []byte) error {
 func (w *Walker) bad(at, next int64, why error) error {
 	b := w.bytes(at, min(next-at, windowSize))
 	p := Part{Kind: PartBad, Offset: at, Size: next - at, Bytes: b, Err: why}
-	if f := peekFrame(b); f.check() == nil && f.kind == kindRecord && int64(f.length) <= int64(len(b)) {
-		p.Record = f.record(b)
-	}
+	p.Record = w.life().peekRecord(b)
 	return w.give(p)
 }
 
@@ -286,38 +293,42 @@ func (w *Walker) give(p Part) error {
 	return w.fn(&w.part)
 }
 
-func (w *Walker) base() uint64           { return uint64(w.page.ID) * uint64(w.page.Size) / unit }
-func (w *Walker) place(off int64) uint64 { return w.base() + uint64(off)/unit }
+func (w *Walker) life() Life {
+	return PageHeader{Format: w.page.Format, ID: w.page.ID, Version: w.page.Version, Size: w.page.Size}.Life()
+}
 
 // frame decodes the frame at off, which must end by end, and gives its bytes.
 func (w *Walker) frame(off, end int64) (frame, []byte, error) {
-	b := w.bytes(off, frameSize)
-	if len(b) < frameSize {
+	l := w.life()
+	b := w.bytes(off, minRecord)
+	if len(b) < minRecord {
 		return frame{}, nil, w.because(ErrTorn)
 	}
-	n := int64(le.Uint32(b[4:]))
+	n, older := l.frameLength(b), l.older(b)
 	switch {
 	case n <= maxFrame && off+n > end:
 		return frame{}, nil, fmt.Errorf("%w: length %d goes past %d", ErrTorn, n, end)
-	case n > windowSize && n <= maxFrame && !w.sumHolds(off, n):
+	case n > windowSize && n <= maxFrame && !w.sumHolds(l, off, n) && !w.sumHolds(older, off, n):
 		return frame{}, nil, ErrCRC
 	case n > int64(len(b)) && n <= maxFrame:
 		b = w.bytes(off, n)
 	}
-	f, err := decodeFrame(b, w.place(off))
+	f, err := decodeFrame(b, l, off)
 	switch {
-	case err == nil && f.version != w.page.Version && !w.older:
-		err = fmt.Errorf("%w: %d, the page has %d", ErrVersion, f.version, w.page.Version)
+	case errors.Is(err, ErrVersion) && w.older:
+		f, err = decodeFrame(b, older, off)
+	case errors.Is(err, ErrVersion):
+		err = fmt.Errorf("%w: %d, the page has %d", err, older.Version, l.Version)
 	case err != nil:
-		err = w.because(explainSum(b, w.place(off), err))
+		err = w.because(l.explainSum(b, off, err))
 	}
 	return f, b, err
 }
 
 // explainSum adds to an error of a checksum what the two are.
-func explainSum(b []byte, place uint64, err error) error {
-	if n := int64(le.Uint32(b[4:])); errors.Is(err, ErrCRC) && n >= frameSize && n <= int64(len(b)) {
-		return fmt.Errorf("%w: %08x is stored, its bytes have %08x", err, le.Uint32(b), frameSum(b[:n], place))
+func (l Life) explainSum(b []byte, off int64, err error) error {
+	if n := l.frameLength(b); errors.Is(err, ErrCRC) && n >= frameSize && n <= int64(len(b)) {
+		return fmt.Errorf("%w: %08x is stored, its bytes have %08x", err, le.Uint32(b), l.sum(b[:n], off))
 	}
 	return err
 }
@@ -330,12 +341,11 @@ func (w *Walker) because(err error) error {
 	return err
 }
 
-// sumHolds tells whether the checksum of the frame of n bytes at off holds,
-// without room for it: a length made of garbage takes none.
-func (w *Walker) sumHolds(off, n int64) bool {
+// sumHolds tells whether the checksum of the frame of n bytes at off holds, as one
+// of life l, without room for it: a length made of garbage takes none.
+func (w *Walker) sumHolds(l Life, off, n int64) bool {
 	head := [frameSize]byte(w.bytes(off, frameSize))
-	place := w.place(off)
-	crc := crc32.Update(checksum(le.AppendUint64(nil, place)), castagnoli, head[4:])
+	crc := l.sum(head[:], off)
 	for at := off + frameSize; at < off+n; {
 		b := w.bytes(at, 1)
 		if len(b) == 0 {

@@ -2,6 +2,7 @@ package flashtier
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/hearthcache/hearth/ioq"
 )
@@ -60,15 +61,14 @@ func (w *window) move(off, n int64) {
 
 // frame decodes the frame at off, if it is sound and of this life of the page.
 func (w *window) frame(off int64) (f frame, ok bool) {
-	b := w.at(off, frameSize)
-	f, err := decodeFrame(b, w.place(off))
-	if errors.Is(err, ErrTorn) && len(b) >= frameSize {
-		f, err = decodeFrame(w.at(off, int64(le.Uint32(b[4:]))), w.place(off))
+	l := w.t.life(w.page)
+	b := w.at(off, minRecord)
+	f, err := decodeFrame(b, l, off)
+	if errors.Is(err, ErrTorn) && len(b) >= minRecord {
+		f, err = decodeFrame(w.at(off, l.frameLength(b)), l, off)
 	}
-	return f, err == nil && f.version == w.page.version.Load()
+	return f, err == nil
 }
-
-func (w *window) place(off int64) uint64 { return w.t.base(w.page.id) + uint64(off)/unit }
 
 // extents finds those of the page: by the trailer, else by going from frame to
 // frame. After what is no frame it looks for the next extent at every block.
@@ -79,7 +79,7 @@ func (w *window) extents() (list []Extent) {
 	}
 	end := dataEnd(w.t.pageSize)
 	for start := int64(blockSize); start < end; {
-		e, ok := w.extent(start, end)
+		e, next, ok := w.extent(start, end)
 		if !ok {
 			start += blockSize
 			continue
@@ -87,38 +87,39 @@ func (w *window) extents() (list []Extent) {
 		if list = append(list, e); len(list) == maxExtents {
 			break
 		}
-		start = e.End()
+		start = next
 	}
 	return list
 }
 
-// extent is the one that begins at start, if all of it is there.
-func (w *window) extent(start, end int64) (e Extent, ok bool) {
+// extent is the one that begins at start, if all of it is there, and where the
+// next one may begin.
+func (w *window) extent(start, end int64) (e Extent, next int64, ok bool) {
 	e.Start = uint32(start)
 	for off := start; off < end; {
 		f, ok := w.frame(off)
 		switch {
 		case !ok:
-			return e, false
+			return e, 0, false
 		case f.kind == kindIndex:
 			e.Index = uint32(off)
-			return e, e.valid(start, end)
+			return e, alignUp(off+int64(f.length), blockSize), e.valid(start, end)
 		}
 		e.Count++
 		off += padded(int64(f.length))
 	}
-	return e, false
+	return e, 0, false
 }
 
 // records calls fn for every sound record of e, with its place, its length with
 // padding, and the hash of its key. It gives the number of those that are not.
 // Where the index has other hashes, the page will do without it.
 func (w *window) records(e Extent, fn func(off int64, size int, rec *Record, hash uint64)) (bad int) {
-	b := w.at(int64(e.Index), indexLen(int(e.Count)))
-	x, err := DecodeIndex(b, w.t.base(w.page.id), w.page.version.Load(), e)
+	l := w.t.life(w.page)
+	x, err := DecodeIndex(w.at(int64(e.Index), l.indexEnd(e)-int64(e.Index)), l, e)
 	entries := make([]IndexEntry, 0, e.Count) // the window moves on
-	for i := range x.Len() {
-		entries = append(entries, x.Entry(i))
+	if err == nil {
+		entries = slices.AppendSeq(entries, x.All())
 	}
 	at := int64(e.Start)
 	for i := range int(e.Count) {

@@ -96,7 +96,7 @@ func openTier(t testing.TB, dir string) (tier *flashtier.Tier, done func()) {
 
 // newItem makes item i of size bytes, every one of which follows from i and size.
 func newItem(i, size int) item {
-	it := item{key: fmt.Appendf(nil, "key-%d", i), flags: uint32(i), cas: uint64(i) << 32}
+	it := item{key: fmt.Appendf(nil, "key-%d", i), flags: uint32(i) + 1, cas: uint64(i) << 32}
 	switch {
 	case i%50 == 7:
 		it.key = fmt.Appendf(nil, "bin\x00\xff %d", i)

@@ -96,9 +96,9 @@ func (p *Page) open() (*os.File, *Head, error) {
 func (p *Page) plan(h *Head) {
 	switch {
 	case h.HeaderErr == nil:
-		h.Walk = flashtier.PageFile{ID: h.Header.ID, Version: h.Header.Version, Size: h.Header.Size}
+		h.Walk = flashtier.PageFile{ID: h.Header.ID, Format: h.Header.Format, Version: h.Header.Version, Size: h.Header.Size}
 	case p.live():
-		h.Walk = flashtier.PageFile{ID: p.ID, Version: p.Row.Version, Size: p.dir.Catalog.Meta.PageSize}
+		h.Walk = flashtier.PageFile{ID: p.ID, Format: p.Row.Format, Version: p.Row.Version, Size: p.dir.Catalog.Meta.PageSize}
 	}
 }
 

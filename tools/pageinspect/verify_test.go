@@ -121,9 +121,9 @@ func TestVerifyOtherFile(t *testing.T) {
 		want  []string
 	}{
 		{0, func(i int) int { return 7000 + i ^ 1 }, []string{
-			"catalog: page 0 version 1700000000: it names 18 records where none begins, the first at 11128",
-			"catalog: page 0 version 1700000000: 3 records are said to have died or been touched where none begins, the first at 236792",
-			"pages/00000000.page at 258008: index frame: 36 of its 36 entries are wrong: the key of the record at 4096 has hash ",
+			"catalog: page 0 version 1700000000: it names 18 records where none begins, the first at 39256",
+			"catalog: page 0 version 1700000000: 4 records are said to have died or been touched where none begins, the first at 95576",
+			"pages/00000000.page at 257856: index frame: 36 of its 36 entries are wrong: the key of the record at 4096 has hash ",
 		}},
 		{100, func(i int) int { return 7000 + i }, []string{
 			"catalog: page 0 version 1700000000: 143 records are not those it names: the key of the record at 4096 has hash ",
