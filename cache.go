@@ -59,6 +59,7 @@ type Cache struct {
 	cas     atomic.Uint64 // the last CAS given out
 	flushAt atomic.Uint32 // when a delayed FlushAll is due, 0 if none
 	hotGain hotGain
+	balance balance
 	written wearLog
 	expiry  expiry
 	room    room
@@ -78,6 +79,7 @@ const tick = 100 * time.Millisecond
 // earlier run has left on flash there is back when Open returns; see
 // Stats.Recovery for what that was.
 func Open(dir string, opts Options) (*Cache, error) {
+	adapts := opts.HotPercent == 0
 	opts = opts.withDefaults()
 	if err := opts.validate(dir); err != nil {
 		return nil, err
@@ -100,6 +102,9 @@ func Open(dir string, opts Options) (*Cache, error) {
 		return nil, errors.Join(fmt.Errorf("map memory: %w", err), c.closeFlash())
 	}
 	c.mem, c.hot, c.outside = mem, tier.HotBytes > 0, opts.Memory-tier.Limit
+	c.balance.mem, c.balance.memory = mem, &c.tuned.memory
+	c.balance.told = Split{Adapts: adapts && c.hot, Hot: tier.HotBytes}
+	c.balance.want.Store(tier.HotBytes)
 	if err := c.recover(); err != nil {
 		return nil, errors.Join(fmt.Errorf("recover: %w", err), c.closeFlash(), mem.Close())
 	}
@@ -111,8 +116,9 @@ func Open(dir string, opts Options) (*Cache, error) {
 	go c.demoteLoop()
 	go c.sweepLoop()
 	if c.hot {
-		c.loops.Add(1)
+		c.loops.Add(2)
 		go c.warmLoop()
+		go c.balanceLoop()
 	}
 	return c, nil
 }

@@ -162,6 +162,7 @@ func (c *Cache) findHot(h uint64, key, dst []byte, it memtier.Item, now uint32, 
 			return out, metaOf(&hot, now), Hit
 		}
 	}
+	c.mem.Missed(h)
 	return dst, metaOf(&it, now), Pending
 }
 

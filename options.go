@@ -70,7 +70,8 @@ type Options struct {
 	Queue ioq.Queue
 
 	// HotPercent is the share of Memory, in percent, for copies of flash
-	// values that are read again; 0 means 10, -1 none. Unused without flash.
+	// values that are read again; -1 means none. 0 means 10 at first, and then what
+	// gives the most hits: see Split. Unused without flash.
 	HotPercent int
 	// Backpressure is how long a change may wait for room before it fails
 	// with ErrNoRoom. 0 means one second.

@@ -66,6 +66,7 @@ type Stats struct {
 
 	Memory    int64 // Options.Memory, or what SetMemory has made of it
 	FlashSize int64 // Options.FlashSize
+	Split     Split
 	Mem       memtier.Stats
 	Flash     flashtier.Stats
 	IO        ioq.Stats
@@ -118,7 +119,7 @@ func (c *Cache) Stats() Stats {
 		DroppedSmall: n.refused[refusedSmall].Load(), DroppedUnread: n.refused[refusedUnread].Load(),
 		DroppedByChance: n.refused[refusedByChance].Load(), DroppedForWear: n.refused[refusedForWear].Load(),
 		DroppedNoPlace: n.refused[refusedPlace].Load(),
-		Recovery:       c.recovery, Recovered: c.recovered, Memory: c.Memory(), FlashSize: c.opts.FlashSize, Mem: c.mem.Stats(),
+		Recovery:       c.recovery, Recovered: c.recovered, Memory: c.Memory(), FlashSize: c.opts.FlashSize, Split: c.balance.split(), Mem: c.mem.Stats(),
 	}
 	s.Elapsed = c.opts.Clock().Sub(c.started)
 	s.Expiry = c.expiry.stats()

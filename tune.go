@@ -27,13 +27,18 @@ func (t *tunable) set(o *Options) {
 }
 
 // SetMemory changes Options.Memory. What is over a lower limit goes as segments
-// are emptied; ErrOptions refuses less than Open would.
+// are emptied and copies of flash values dropped. What the flash tier takes stays.
+// ErrOptions refuses less than Open would, or than the index that there is needs.
 func (c *Cache) SetMemory(bytes int64) error {
-	if bytes < smallestTier+c.outside {
-		return fmt.Errorf("%w: Memory %d is too small", ErrOptions, bytes)
+	if least := c.outside + max(smallestTier, c.mem.Least()); bytes < least {
+		return fmt.Errorf("%w: Memory %d is less than %d", ErrOptions, bytes, least)
 	}
 	c.mem.SetLimit(bytes - c.outside)
-	c.tuned.memory.Store(bytes)
+	was := c.tuned.memory.Swap(bytes)
+	if c.hot {
+		share := float64(c.balance.want.Load()) * float64(bytes) / float64(was)
+		c.balance.want.Store(max(int64(share), c.mem.HotLeast()))
+	}
 	return nil
 }
 

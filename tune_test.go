@@ -3,6 +3,7 @@ package hearth
 import (
 	"context"
 	"errors"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -36,5 +37,46 @@ func TestTune(t *testing.T) {
 	}
 	if err := c.SetAdmit("prob:2"); !errors.Is(err, ErrOptions) {
 		t.Errorf("prob:2: %v", err)
+	}
+}
+
+// TestSetMemory changes the memory of a cache with values in all its parts, both
+// ways: all of it keeps to the new bound, copies of flash values included, and less
+// than the index needs is refused.
+func TestSetMemory(t *testing.T) {
+	t.Parallel()
+	c := openTest(t, Options{Memory: 48 << 20, FlashSize: 256 << 20, MaxItem: 64 << 10, HotPercent: 25, Backpressure: time.Minute})
+	ctx := context.Background()
+	const n = 80_000
+	fillAndRead := func() {
+		t.Helper()
+		for i := range n {
+			if err := c.Set(ctx, Item{Key: strconv.Itoa(i), Value: make([]byte, 800)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 3 * n {
+			if _, err := c.Get(ctx, strconv.Itoa(i%(n/8))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	fillAndRead()
+	for _, memory := range []int64{24 << 20, 80 << 20} {
+		if err := c.SetMemory(memory); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "settled memory", func() bool {
+			s := c.Stats()
+			share := memory / 4
+			return held(&s) <= memory && s.Split.Hot > share-share/8 && s.Split.Hot <= share
+		})
+		fillAndRead()
+		if s := c.Stats(); held(&s) > memory || s.Memory != memory || s.Mem.HotItems == 0 {
+			t.Errorf("%d of %d bytes in use: %+v", held(&s), memory, s.Mem)
+		}
+	}
+	if err := c.SetMemory(10 << 20); !errors.Is(err, ErrOptions) {
+		t.Errorf("too little: %v", err)
 	}
 }

@@ -3,21 +3,36 @@ package memtier
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"sync"
 	"unsafe"
 )
 
 // An arena is memory in blocks of one size, so that values of all sizes share
-// it without leaving gaps. A copy is a chain of blocks: copyHead, key, value.
+// it without leaving gaps. A copy is a chain of blocks: copyHead, key, value. Their
+// memory is taken and given back by chunks of them.
 type arena struct {
 	base unsafe.Pointer
 	size uintptr // bytes
 
-	mu    sync.Mutex // guards what follows
-	free  uint32     // first of the chain of free blocks
-	fresh uint32     // from here on never used
-	left  int64      // bytes that may still be given out
-	taken int64      // bytes given out
+	mu     sync.Mutex // guards what follows
+	chunks []chunk    // those that ever had memory
+	open   []uint32   // of them, those that may have a free block
+	bare   []uint32   // ... those without memory
+	room   int64      // bytes that may be given out
+	left   int64      // ... may still be given out; negative when room became less
+	taken  int64      // ... given out
+	held   int64      // of chunks with memory
+}
+
+// chunk is what is known of chunkBlocks blocks that lie together.
+type chunk struct {
+	free    uint32 // first of the chain of free blocks
+	fresh   uint32 // from here on never used, counted from the first
+	used    uint32
+	listed  bool // is in open
+	bare    bool
+	leaving bool // gives no blocks out, and its memory back once it has all of them
 }
 
 type block struct {
@@ -29,15 +44,18 @@ type block struct {
 }
 
 const (
-	blockBytes = 256
-	blockData  = blockBytes - 8
+	blockBytes  = 256
+	blockData   = blockBytes - 8
+	chunkBlocks = 1 << 10
+	chunkBytes  = chunkBlocks * blockBytes
+	preferTries = 8
 )
 
 var _ [blockBytes - unsafe.Sizeof(block{})]byte
 
 type copyHead struct {
 	loc            Loc
-	cas            uint64
+	cas, hash      uint64
 	version, flags uint32
 	valLen         uint32
 	atime          uint32
@@ -48,8 +66,9 @@ type copyHead struct {
 
 const copyHeadBytes = int(unsafe.Sizeof(copyHead{}))
 
-func newArena(room int64) (*arena, error) {
-	a := &arena{size: (uintptr(room) + hugeStep - 1) &^ (hugeStep - 1), fresh: 1, left: room}
+// newArena reserves address space for most bytes, of which room may be used.
+func newArena(room, most int64) (*arena, error) {
+	a := &arena{size: (uintptr(most) + hugeStep - 1) &^ (hugeStep - 1), room: room, left: room}
 	base, err := reserve(a.size)
 	if err != nil {
 		return nil, fmt.Errorf("reserve %d bytes of address space for hot values: %w", a.size, err)
@@ -74,14 +93,14 @@ func costOf(blocks int) int64 { return int64(blocks)*blockBytes + hotEntry }
 
 // store copies a value into a new chain, and tells what it costs; 0 if there is
 // no room.
-func (a *arena) store(key []byte, loc Loc, version uint32, it Item, value []byte) (first uint32, cost int64) {
+func (a *arena) store(hash uint64, key []byte, loc Loc, version uint32, it Item, value []byte) (first uint32, cost int64) {
 	n := (copyHeadBytes + len(key) + len(value) + blockData - 1) / blockData
 	cost = costOf(n)
 	if first = a.take(n, cost); first == 0 {
 		return 0, 0
 	}
 	b := a.block(first)
-	*b.head() = copyHead{loc: loc, cas: it.CAS, version: version, flags: it.Flags,
+	*b.head() = copyHead{loc: loc, cas: it.CAS, hash: hash, version: version, flags: it.Flags,
 		valLen: uint32(len(value)), keyLen: uint8(len(key)), class: it.Class, atime: it.Atime, state: it.State}
 	c := cursor{arena: a, rest: b.data[copyHeadBytes:], next: b.next}
 	c.write(key)
@@ -156,44 +175,128 @@ func (a *arena) take(n int, cost int64) uint32 {
 	if cost > a.left/2 {
 		return 0
 	}
-	a.left -= cost
-	a.taken += cost
+	a.preferLocked(uint32(n))
 	var first uint32
 	for range n {
-		i := a.free
-		if i != 0 {
-			a.free = a.block(i).next
-		} else {
-			i = a.fresh
-			a.fresh++
+		i := a.blockLocked()
+		if i == 0 {
+			a.backLocked(first)
+			return 0
 		}
 		a.block(i).next = first
 		first = i
 	}
+	a.left -= cost
+	a.taken += cost
 	return first
+}
+
+// preferLocked has the next blocks come from a chunk that has n of them, if one is
+// soon found: a copy in one chunk is not lost when another is given back.
+func (a *arena) preferLocked(n uint32) {
+	top := len(a.open) - 1
+	for i := top; i >= max(0, top-preferTries); i-- {
+		if c := &a.chunks[a.open[i]]; c.used+n < chunkBlocks {
+			a.open[i], a.open[top] = a.open[top], a.open[i]
+			return
+		}
+	}
+}
+
+// blockLocked gives a free block, 0 if there is none.
+func (a *arena) blockLocked() uint32 {
+	for len(a.open) > 0 || a.openLocked() {
+		n := a.open[len(a.open)-1]
+		c := &a.chunks[n]
+		switch {
+		case c.free != 0:
+			i := c.free
+			c.free = a.block(i).next
+			c.used++
+			return i
+		case c.fresh < chunkBlocks:
+			c.fresh++
+			c.used++
+			return n*chunkBlocks + c.fresh - 1
+		}
+		c.listed = false
+		a.open = a.open[:len(a.open)-1]
+	}
+	return 0
+}
+
+// openLocked takes memory for one more chunk.
+func (a *arena) openLocked() bool {
+	if a.held+chunkBytes > max(a.room, chunkBytes) {
+		return false
+	}
+	n := uint32(len(a.chunks))
+	if k := len(a.bare); k > 0 {
+		n, a.bare = a.bare[k-1], a.bare[:k-1]
+	} else if uintptr(n+1)*chunkBytes > a.size {
+		return false
+	} else {
+		a.chunks = append(a.chunks, chunk{})
+	}
+	a.chunks[n] = chunk{listed: true}
+	if n == 0 {
+		a.chunks[0].fresh = 1 // block 0 is none
+	}
+	a.open = append(a.open, n)
+	a.held += chunkBytes
+	return true
+}
+
+// backLocked frees the blocks of a chain and tells how many they were.
+func (a *arena) backLocked(first uint32) (n int) {
+	for i := first; i != 0; n++ {
+		b, c := a.block(i), &a.chunks[i/chunkBlocks]
+		next := b.next
+		b.next, c.free = c.free, i
+		c.used--
+		if !c.listed && !c.leaving {
+			c.listed = true
+			a.open = append(a.open, i/chunkBlocks)
+		}
+		i = next
+	}
+	return n
 }
 
 // give takes a chain back.
 func (a *arena) give(first uint32) {
-	n := 1
-	last := first
-	for a.block(last).next != 0 {
-		last = a.block(last).next
-		n++
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.block(last).next = a.free
-	a.free = first
-	a.left += costOf(n)
-	a.taken -= costOf(n)
+	cost := costOf(a.backLocked(first))
+	a.left += cost
+	a.taken -= cost
 }
 
-// end is the block from which on none was ever used.
-func (a *arena) end() uint32 {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.fresh
+// blocks are all that may begin a copy.
+func (a *arena) blocks() iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for n := uint32(0); ; n++ {
+			a.mu.Lock()
+			there := int(n) < len(a.chunks)
+			fresh := uint32(0)
+			if there {
+				fresh = a.chunks[n].fresh
+			}
+			a.mu.Unlock()
+			for i := max(1, n*chunkBlocks); i < n*chunkBlocks+fresh; i++ {
+				if !yield(i) {
+					return
+				}
+			}
+			if !there {
+				return
+			}
+		}
+	}
+}
+
+func (a *arena) chunkAt(n uint32) unsafe.Pointer {
+	return unsafe.Add(a.base, uintptr(n)*chunkBytes)
 }
 
 func (a *arena) used() int64 {

@@ -78,6 +78,9 @@ func (t *Tier) Repoint(h uint64, old Loc, cas uint64, to Loc, class uint8) (expt
 		exptime = p.exptime()
 		moved := makeSlot(p.tag(), to, class, exptime)
 		if !old.OnFlash() {
+			if t.hot != nil {
+				t.fresh.note(h, int64(t.segs.record(old).extent()<<unitShift))
+			}
 			if p.reads() > 0 && t.segs.record(old).state()&Fetched == 0 {
 				moved.setAccess(1)
 			}

@@ -19,7 +19,10 @@ import (
 type hot struct {
 	cache *ristretto.Cache[uint64, uint64]
 	arena *arena
-	most  int64 // what copies may cost before some have to go, bytes
+	most  atomic.Int64 // what copies may cost before some have to go, bytes
+	fixed int64        // what ristretto's counters take, bytes
+	share int64        // of the limit, bytes; of Tier.MoveHot
+	gone  ghosts       // copies that left or were declined for want of room
 	// locks are striped by a chain's first block. Whoever copies out of a chain
 	// holds its lock, and so does whoever takes it into use or frees it while
 	// changing its generation: nothing is ever copied out of a block in new hands.
@@ -39,23 +42,29 @@ const (
 	hotLeast = 1 << 20
 )
 
-func newHot(bytes int64) (*hot, error) {
+// newHot makes a hot cache of that many bytes, which MoveHot may raise to most.
+func newHot(bytes, most int64) (*hot, error) {
 	if bytes < hotLeast {
 		return nil, fmt.Errorf("%w: %d bytes for hot values", ErrLimit, bytes)
 	}
 	// A sixteenth goes to ristretto's counters. Of the rest an eighth is for
 	// copies on their way in or out.
-	room := bytes - bytes/16
-	a, err := newArena(room)
+	fixed := bytes / 16
+	room := bytes - fixed
+	a, err := newArena(room, most)
 	if err != nil {
 		return nil, err
 	}
-	h := &hot{arena: a, most: room - room/8}
+	h := &hot{arena: a, fixed: fixed, share: bytes}
+	h.most.Store(room - room/8)
+	left := func(it *ristretto.Item[uint64]) { h.gone.note(it.Key, it.Cost) }
 	h.cache, err = ristretto.NewCache(&ristretto.Config[uint64, uint64]{
 		NumCounters:        10 * max(bytes/1024, 100),
-		MaxCost:            h.most,
+		MaxCost:            room - room/8,
 		BufferItems:        64,
 		IgnoreInternalCost: true,
+		OnEvict:            left,
+		OnReject:           left,
 		OnExit:             h.free,
 	})
 	if err != nil {
@@ -141,7 +150,7 @@ func (t *Tier) HotPut(h uint64, key []byte, loc Loc, version uint32, it Item, va
 	if t.hot == nil || t.hot.skip.Load() > 0 && t.hot.skip.Add(-1) >= 0 {
 		return
 	}
-	first, cost := t.hot.arena.store(key, loc, version, it, value)
+	first, cost := t.hot.arena.store(h, key, loc, version, it, value)
 	if first == 0 {
 		return
 	}

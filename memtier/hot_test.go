@@ -100,14 +100,14 @@ func testHotTorn(t *testing.T, keys uint64, times int) {
 
 // A reader may come with a handle that ristretto has given up meanwhile.
 func TestHotOldHandle(t *testing.T) {
-	h, err := newHot(1 << 20)
+	h, err := newHot(1<<20, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer h.close()
 	key, value := []byte("key"), make([]byte, 1000)
 	put := func() uint64 {
-		first, _ := h.arena.store(key, FlashLoc(1), 2, Item{}, value)
+		first, _ := h.arena.store(0, key, FlashLoc(1), 2, Item{}, value)
 		return h.take(first)
 	}
 	old := put()

@@ -6,7 +6,7 @@ package memtier
 // HotRoom tells whether there is room for more copies without others going for
 // them. It is false without a hot cache.
 func (t *Tier) HotRoom() bool {
-	return t.hot != nil && t.hot.arena.used() < t.hot.most-t.hot.most/16
+	return t.hot != nil && t.hot.arena.used() < t.hot.most.Load()/16*15
 }
 
 // HotHashes gives the hashes of the keys that have a copy, n of them at most and
@@ -18,7 +18,10 @@ func (t *Tier) HotHashes(n int) []uint64 {
 	h := t.hot
 	hashes := make([]uint64, 0, min(int64(n), h.items.Load()))
 	var key []byte
-	for first := uint32(1); first < h.arena.end() && len(hashes) < n; first++ {
+	for first := range h.arena.blocks() {
+		if len(hashes) == n {
+			break
+		}
 		var ok bool
 		if key, ok = h.keyAt(first, key[:0]); ok {
 			hashes = append(hashes, t.Hash(key))

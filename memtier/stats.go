@@ -16,7 +16,7 @@ type Stats struct {
 
 	HotBytes    int64 // of copies
 	HotItems    int64
-	HotReserved int64 // Options.HotBytes
+	HotReserved int64 // the part of the limit that is for them
 
 	Limit int64
 	Used  int64 // index, segments and what is reserved for hot values

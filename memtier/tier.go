@@ -104,6 +104,10 @@ type Tier struct {
 	epoch atomic.Uint32
 
 	left [Classes]departures // of items, by class
+
+	fresh  ghosts       // records that moved from segments to flash
+	window atomic.Int64 // bytes of the margin that ghosts are judged by
+	flowed int64        // of fresh, at the last Margin
 }
 
 // New maps the address space of a tier. Memory is used as it fills.
@@ -121,13 +125,15 @@ func New(o Options) (*Tier, error) {
 		return nil, err
 	}
 	if o.HotBytes > 0 {
-		if t.hot, err = newHot(o.HotBytes); err != nil {
+		if t.hot, err = newHot(o.HotBytes, 4*o.Limit); err != nil {
 			t.index.close()
 			segs.close()
 			return nil, err
 		}
 	}
 	segs.start()
+	_, window := segs.margin()
+	t.window.Store(window)
 	return t, nil
 }
 
@@ -149,6 +155,11 @@ func (t *Tier) FlushAll() { t.epoch.Add(1) }
 // SetLimit changes Options.Limit. What is over a lower limit goes back as
 // segments are emptied; a higher one is cut at four times the first limit.
 func (t *Tier) SetLimit(bytes int64) { t.segs.setLimit(bytes) }
+
+// Least is the lowest limit that would do, in bytes, with the index as it is.
+func (t *Tier) Least() int64 {
+	return t.index.bytes.Load() + minSegments*t.segs.bytes + t.HotLeast()
+}
 
 // Room is signalled when free segments fall below the low water mark and when a
 // write found no room: time to empty some.

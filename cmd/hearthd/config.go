@@ -69,7 +69,7 @@ type Config struct {
 	IOEngine     string
 	IOThreads    int
 	IODepth      int
-	HotPercent   int // -1 is none
+	HotPercent   int // -1 is none, 0 is what gives the most hits
 	Backpressure time.Duration
 
 	ShutdownTimeout time.Duration
@@ -127,7 +127,6 @@ func defaults() Config {
 		MaxItem:          mebibyte,
 		IOEngine:         "auto",
 		Admit:            "all",
-		HotPercent:       10,
 		Backpressure:     time.Second,
 		ShutdownTimeout:  30 * time.Second,
 		JournalSync:      time.Second,

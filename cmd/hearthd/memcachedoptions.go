@@ -129,7 +129,7 @@ var ownOptions = []setting{
 	{name: "recover", arg: "NAME", help: "newest or refuse: when -m has no room for the index of all that is on flash, start with the newest items and forget the others, or do not start (default newest)",
 		set: oneOf(func(c *Config) *string { return &c.Recover }, "newest", "refuse")},
 	{name: "rebuild", arg: "NAME", help: "accept_stale: when the catalog is lost, rebuild it from the pages, with values that were overwritten or deleted", set: setRebuild},
-	{name: "hot_percent", arg: "PCT", help: "share of -m for copies of flash values that are read again; 0 is none (default 10)", set: setHotPercent},
+	{name: "hot_percent", arg: "PCT", help: "share of -m for copies of flash values that are read again; 0 is none (default what gives the most hits, from 10 on)", set: setHotPercent},
 }
 
 func setRebuild(c *Config, value string) error {

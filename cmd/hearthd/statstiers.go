@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"math/bits"
 	"strconv"
 	"strings"
@@ -79,6 +80,19 @@ func memory(s *hearth.Stats) []stat {
 	}
 }
 
+// split says how RAM is divided between fresh values and copies of those on flash.
+func split(s *hearth.Split) []stat {
+	return []stat{
+		gauge("hearth_split_adapts", yesNo(s.Adapts)),
+		gauge("hearth_split_hot", s.Hot),
+		counter("hearth_split_moves", s.Moves),
+		gauge("hearth_split_last", cmp.Or(s.Last, "none")),
+		gauge("hearth_split_why", cmp.Or(s.Why, "not_judged_yet")),
+		gauge("hearth_split_fresh_hits_per_mib", decimals(s.FreshHits, 1)),
+		gauge("hearth_split_hot_hits_per_mib", decimals(s.HotHits, 1)),
+	}
+}
+
 // own are the statistics that memcached does not have.
 func own(s *hearth.Stats) []stat {
 	stats := append(memory(s),
@@ -109,7 +123,7 @@ func own(s *hearth.Stats) []stat {
 		return stats
 	}
 	f := &s.Flash
-	return append(stats,
+	return append(append(stats, split(&s.Split)...),
 		gauge("hearth_io_engine", s.Engine),
 		counter("hearth_io_inline", s.IO.Inline),
 		counter("hearth_dropped_small", s.DroppedSmall),
