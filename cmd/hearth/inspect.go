@@ -25,7 +25,8 @@ func newInspectCommand() *cobra.Command {
 	}
 	cmd.AddCommand(
 		summary,
-		newInspectVerifyCommand(),
+		newInspectVerifyCommand(), newInspectPagesCommand(), newInspectPageCommand(),
+		newInspectRecordsCommand(), newInspectGetCommand(), newInspectExportCommand(), newInspectMapCommand(),
 	)
 	return cmd
 }

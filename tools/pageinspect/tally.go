@@ -27,8 +27,9 @@ func (c *Count) plus(x Count) {
 type PageTally struct {
 	*Page
 	*Head
-	By  [states]Count // records by state
-	Bad Count         // places where there is no sound record
+	By      [states]Count // records by state
+	Bad     Count         // places where there is no sound record
+	Extents int           // found
 	// Of records that are alive, or may be: by the bits of their size, and by the
 	// seconds they have left, as spans has them; last those that never expire.
 	Sizes [33]int64
@@ -37,6 +38,8 @@ type PageTally struct {
 
 func (t *PageTally) count(f *Found) {
 	switch f.Kind {
+	case flashtier.PartIndex:
+		t.Extents++
 	case flashtier.PartBad:
 		t.Bad.add(f.Size)
 	case flashtier.PartRecord:
