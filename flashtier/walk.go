@@ -195,8 +195,8 @@ func (w *Walker) after(e Extent, at int64) int64 {
 }
 
 // search gives the parts from one block to another where the extents are not
-// known. What follows a sound record and is not one is bad; what else is no frame
-// of this life is space, up to the next block where one is.
+// known. What follows a sound record and is not one is bad, up to the next block;
+// what else is no frame of this life is space.
 func (w *Walker) search(from, to int64) error {
 	var broken error // why the extent before what is skipped broke off
 	skipped, begun := from, false
@@ -224,14 +224,18 @@ func (w *Walker) search(from, to int64) error {
 	return w.skip(skipped, to, broken)
 }
 
-// skip gives what lies between extents: bad, if it broke one off.
+// skip gives what lies between extents: where one broke off, what there is of that
+// block is bad.
 func (w *Walker) skip(from, to int64, broken error) error {
 	if w.older || broken == nil || errors.Is(broken, ErrUnwritten) || errors.Is(broken, ErrVersion) {
 		return w.space(from, to)
 	}
-	err := w.bad(from, to, broken)
+	end := min(alignUp(from+1, blockSize), to)
+	if err := w.bad(from, end, broken); err != nil {
+		return err
+	}
 	w.extent++
-	return err
+	return w.space(end, to)
 }
 
 // foundFrame gives the frame at at, of an extent that is not known, and tells where to

@@ -66,7 +66,7 @@ func (d *Dir) PrintPage(ctx context.Context, out io.Writer, p *Page, hexKeys boo
 	return err
 }
 
-const partLine = "%10d %9d  %-8s"
+const partLine = "%10d %9d  %-9s"
 
 func printHeader(w io.Writer, p *Page, h *Head) {
 	fmt.Fprintf(w, "%s: %s\n", p.Name, h.Condition)
@@ -85,7 +85,7 @@ func printPart(w io.Writer, f *Found, hexKeys bool) {
 	case flashtier.PartRecord:
 		fmt.Fprintf(w, partLine+"%s\n", f.Offset, f.Size, "record", describe(f, hexKeys))
 	case flashtier.PartIndex:
-		fmt.Fprintf(w, partLine+"of extent %d: %d records\n", f.Offset, f.Size, "index", f.Extent, len(f.Entries(nil)))
+		fmt.Fprintf(w, partLine+"of extent %d: %s\n", f.Offset, f.Size, "index", f.Extent, plural(len(f.Entries(nil)), "record"))
 	case flashtier.PartBad:
 		key := ""
 		if len(f.Record.Key) > 0 {
@@ -119,6 +119,6 @@ func printTrailer(w io.Writer, h *Head) {
 	case t.Version == 0:
 		fmt.Fprintf(w, partLine+"not written in this life of the page\n", at, n, "trailer")
 	default:
-		fmt.Fprintf(w, partLine+"%d extents, %d records, sealed %s\n", at, n, "trailer", len(t.Extents), t.Records, when(uint32(t.Sealed)))
+		fmt.Fprintf(w, partLine+"%s, %s, sealed %s\n", at, n, "trailer", plural(len(t.Extents), "extent"), plural(t.Records, "record"), when(uint32(t.Sealed)))
 	}
 }

@@ -78,7 +78,7 @@ func (d *Dir) printPages(w io.Writer, tally []PageTally) {
 			parts = append(parts, fmt.Sprintf("%d %s", count[c], c))
 		}
 	}
-	fmt.Fprintf(w, "pages         %d files, %s: %s\n", len(tally), size(d.bytes()), strings.Join(parts, ", "))
+	fmt.Fprintf(w, "pages         %s, %s: %s\n", plural(len(tally), "file"), size(d.bytes()), strings.Join(parts, ", "))
 	if len(d.Aside) > 0 {
 		fmt.Fprintf(w, "              %d more lie aside\n", len(d.Aside))
 	}
@@ -102,11 +102,11 @@ func (d *Dir) printRecords(w io.Writer, tally []PageTally) {
 	}
 	for s, c := range sum {
 		if c.Records > 0 {
-			fmt.Fprintf(w, "%-13s %d records, %s\n", State(s), c.Records, size(c.Bytes))
+			fmt.Fprintf(w, "%-13s %s, %s\n", State(s), plural(c.Records, "record"), size(c.Bytes))
 		}
 	}
 	if bad.Records > 0 {
-		fmt.Fprintf(w, "bad           %d places, %s: see verify\n", bad.Records, size(bad.Bytes))
+		fmt.Fprintf(w, "bad           %s, %s: see verify\n", plural(bad.Records, "place"), size(bad.Bytes))
 	}
 }
 
@@ -147,6 +147,14 @@ func histogram(w io.Writer, title string, counts []int64, label func(bits int) s
 			fmt.Fprintf(w, "  %-18s %10d %s\n", label(b), n, strings.Repeat("#", int(1+n*39/most)))
 		}
 	}
+}
+
+// plural is a number and a noun.
+func plural[N int | int64 | uint64](n N, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // span shows seconds in the largest unit that fits.

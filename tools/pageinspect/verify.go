@@ -34,6 +34,7 @@ type Report struct {
 	// Notes are no faults, but say what could not be checked and why.
 	Notes []string
 
+	Catalog             bool // there is one
 	Pages, PagesChecked int
 	Bytes, BytesChecked int64 // of page files; unwritten space counts as checked
 	Records, Indexes    int64 // sound
@@ -56,6 +57,7 @@ func (d *Dir) Verify(ctx context.Context, progress Progress) (*Report, error) {
 	begun := time.Now()
 	v := &verifier{dir: d}
 	v.Pages, v.Bytes = len(d.Pages), d.bytes()
+	v.Catalog = d.Catalog != nil
 	v.catalog()
 	v.journal()
 	v.hotList()
@@ -169,6 +171,6 @@ func (v *verifier) notes() {
 		v.note("%s", line)
 	}
 	if n := len(v.dir.Aside); n > 0 {
-		v.note("%d page files lie aside and were not checked", n)
+		v.note("%s aside and not checked", plural(n, "page file"))
 	}
 }

@@ -15,23 +15,18 @@ func (r *Report) Print(out io.Writer) error {
 	for _, n := range r.Notes {
 		fmt.Fprintln(w, "note:", n)
 	}
-	fmt.Fprintf(w, "checked %s of %s in %d of %d pages: %d records and %d index frames are sound, %d of the records are alive\n",
-		size(r.BytesChecked), size(r.Bytes), r.PagesChecked, r.Pages, r.Records, r.Indexes, r.Live)
-	fmt.Fprintf(w, "catalog names %d of them; the journal has %d entries more\n", r.Named, r.Entries)
+	fmt.Fprintf(w, "checked %s of %s in %d of %s: %s and %s are sound\n", size(r.BytesChecked), size(r.Bytes),
+		r.PagesChecked, plural(r.Pages, "page"), plural(r.Records, "record"), plural(r.Indexes, "index frame"))
+	if r.Catalog {
+		fmt.Fprintf(w, "the catalog names %d of the records, %d are alive; the journal has %d changes more\n", r.Named, r.Live, r.Entries)
+	}
 	if n := r.Pages - r.PagesChecked; n > 0 {
-		fmt.Fprintf(w, "not checked: %d pages that are free or cannot be read\n", n)
+		fmt.Fprintf(w, "not checked: %s that are free, or cannot be read\n", plural(n, "page"))
 	}
 	if s := r.Duration.Seconds(); s > 0 && r.BytesChecked > 0 {
 		fmt.Fprintf(w, "%.1f s, %s/s\n", s, size(int64(float64(r.BytesChecked)/s)))
 	}
-	switch n := len(r.Faults); n {
-	case 0:
-		fmt.Fprintln(w, "no fault")
-	case 1:
-		fmt.Fprintln(w, "1 fault")
-	default:
-		fmt.Fprintf(w, "%d faults\n", n)
-	}
+	fmt.Fprintln(w, plural(len(r.Faults), "fault"))
 	return w.Flush()
 }
 
