@@ -3,6 +3,7 @@ package pageinspect
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,19 +12,24 @@ import (
 	"github.com/hearthcache/hearth/flashtier"
 )
 
-// FuzzPage puts any bytes into a page: whatever they are, every command says what
-// it can read, and no more than there is.
+// FuzzPage puts any bytes into a page of any format: whatever they are, every
+// command says what it can read, and no more than there is.
 func FuzzPage(f *testing.F) {
-	page, err := os.ReadFile(filepath.Join("..", "..", "testdata", "pages", "v1", "sealed.page"))
-	if err != nil {
-		f.Fatal(err)
+	var pages [][]byte
+	for format := 1; format <= flashtier.FormatVersion; format++ {
+		page, err := os.ReadFile(filepath.Join("..", "..", "testdata", "pages", fmt.Sprintf("v%d", format), "sealed.page"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		pages = append(pages, page)
 	}
 	for _, at := range []uint32{0, 8, 24, 4096, 4100, 4125, 9408, 9412, 12288, 1032192, 1032216, 1032260} {
-		f.Add(at, []byte{0xff, 0xff, 0xff, 0x0f}, uint32(testPage))
-		f.Add(at, make([]byte, 200), uint32(at))
+		f.Add(byte(at), at, []byte{0xff, 0xff, 0xff, 0x0f}, uint32(testPage))
+		f.Add(byte(at>>3), at, make([]byte, 200), uint32(at))
 	}
-	f.Add(uint32(0), page[:64], uint32(20))
-	f.Fuzz(func(t *testing.T, at uint32, b []byte, end uint32) {
+	f.Add(byte(1), uint32(0), pages[0][:64], uint32(20))
+	f.Fuzz(func(t *testing.T, which byte, at uint32, b []byte, end uint32) {
+		page := pages[int(which)%len(pages)]
 		dir := t.TempDir()
 		must(t, os.Mkdir(filepath.Join(dir, pagesName), 0o700))
 		path := filepath.Join(dir, pagesName, flashtier.PageFileName(1))
