@@ -312,7 +312,7 @@ func (w *Walker) frame(off, end int64) (frame, []byte, error) {
 	switch {
 	case n <= maxFrame && off+n > end:
 		return frame{}, nil, fmt.Errorf("%w: length %d goes past %d", ErrTorn, n, end)
-	case n > windowSize && n <= maxFrame && !w.sumHolds(l, off, n) && !w.sumHolds(older, off, n):
+	case n > windowSize && n <= maxFrame && (older.Version != l.Version || !w.sumHolds(l, off, n)):
 		return frame{}, nil, ErrCRC
 	case n > int64(len(b)) && n <= maxFrame:
 		b = w.bytes(off, n)
@@ -346,7 +346,9 @@ func (w *Walker) because(err error) error {
 }
 
 // sumHolds tells whether the checksum of the frame of n bytes at off holds, as one
-// of life l, without room for it: a length made of garbage takes none.
+// of life l, without room for it: a length made of garbage takes none. It is asked
+// only if the frame says that it is of this life, or garbage would take long: so
+// frames of older lives that are longer than a window are not found.
 func (w *Walker) sumHolds(l Life, off, n int64) bool {
 	head := [frameSize]byte(w.bytes(off, frameSize))
 	crc := l.sum(head[:], off)

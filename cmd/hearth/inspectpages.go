@@ -2,10 +2,7 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"strconv"
 
-	"github.com/hearthcache/hearth/flashtier"
 	"github.com/hearthcache/hearth/tools/pageinspect"
 	"github.com/spf13/cobra"
 )
@@ -22,7 +19,7 @@ func newInspectPageCommand() *cobra.Command {
 	hexKeys := false
 	cmd := dirCommand("page DIR N", "What is in page N: header, records, index frames and trailer, with their places", 2,
 		func(cmd *cobra.Command, d *pageinspect.Dir, args []string) error {
-			p, err := findPage(d, args[0])
+			p, err := d.Page(args[0])
 			if err != nil {
 				return err
 			}
@@ -34,12 +31,4 @@ func newInspectPageCommand() *cobra.Command {
 
 func addHexFlag(cmd *cobra.Command, hexKeys *bool) {
 	cmd.Flags().BoolVar(hexKeys, "hex", false, "show keys as @ and hexadecimal digits, as commands take them, too")
-}
-
-func findPage(d *pageinspect.Dir, number string) (*pageinspect.Page, error) {
-	id, err := strconv.ParseUint(number, 10, 32)
-	if err != nil {
-		return nil, fmt.Errorf("page %q is no number", number)
-	}
-	return d.Page(flashtier.PageID(id))
 }

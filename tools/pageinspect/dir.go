@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/hearthcache/hearth/flashtier"
@@ -152,14 +153,14 @@ func (d *Dir) matchRows() {
 	slices.SortFunc(d.Pages, func(a, b *Page) int { return int(a.ID) - int(b.ID) })
 }
 
-// Page is the page with the id, or ErrNoPage.
-func (d *Dir) Page(id flashtier.PageID) (*Page, error) {
+// Page is the page with the number, or ErrNoPage.
+func (d *Dir) Page(number string) (*Page, error) {
 	for _, p := range d.Pages {
-		if p.ID == id {
+		if strconv.FormatUint(uint64(p.ID), 10) == number {
 			return p, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: %d in %s", ErrNoPage, id, d.Path)
+	return nil, fmt.Errorf("%w: %q in %s", ErrNoPage, number, d.Path)
 }
 
 // Seed is the seed of the hash of keys; ok is false if nothing tells it.

@@ -30,7 +30,7 @@ var outputs = map[string]func(t *testing.T, d *Dir, out io.Writer) error{
 		return errors.Join(err, d.Map(out, tally))
 	},
 	"page": func(t *testing.T, d *Dir, out io.Writer) error {
-		p, err := d.Page(1)
+		p, err := d.Page("1")
 		must(t, err)
 		return d.PrintPage(t.Context(), out, p, false)
 	},
