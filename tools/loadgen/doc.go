@@ -10,6 +10,7 @@
 // Reading the source: Run (run.go) starts loops (loop.go); a loop asks its
 // chooser (chooser.go) what to do next, a connection (conn.go) builds the
 // request (sender.go) and takes the replies apart (receiver.go); package seeded
-// says what a value's bytes must be and versions.go how old they may be. Compare
-// (compare.go) and RunSuite (suite.go) do the same to two servers in turn.
+// says what a value's bytes must be and versions.go and expiry.go how old
+// they may be. Compare (compare.go) and RunSuite (suite.go) do the same to two
+// servers in turn.
 package loadgen
