@@ -131,7 +131,9 @@ func (s *sampler) addProcess(v map[string]float64) error {
 }
 
 func (s *sampler) addStats(v map[string]float64) error {
+	asked := time.Now()
 	stats, err := s.peer.Stats(s.ctx, "")
+	v["client_stats_us"] = float64(time.Since(asked).Microseconds())
 	for name, text := range stats {
 		if n, err := strconv.ParseFloat(text, 64); err == nil {
 			v["stat_"+name] = n

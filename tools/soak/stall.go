@@ -19,6 +19,7 @@ type Stall struct {
 	Verbs    []string           `json:"verbs"`
 	Gained   map[string]float64 `json:"gained"`         // what evidence gained between the samples around it
 	Lag      time.Duration      `json:"machine_lag_ns"` // longest wait of an idle thread of ours meanwhile
+	Stats    time.Duration      `json:"stats_ns"`       // longest that the server took to tell its statistics
 	CPUWait  time.Duration      `json:"cpu_wait_ns"`    // longest wait of a server's thread for a CPU, in sum
 	CPUShare float64            `json:"cpu_share"`      // of one CPU, that the server used meanwhile
 }
@@ -56,8 +57,8 @@ func (s *Stall) Counts() bool { return s.Reclaiming() && !s.Machine() }
 // String is a line of the report.
 func (s *Stall) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s at %.1f s, %4d requests (%s), worst %.0f ms; lag of an idle thread %.0f ms, a server thread waited %.0f ms for CPU, %.2f CPUs used",
-		s.cause(), s.From.Seconds(), s.Requests, strings.Join(s.Verbs, ", "), ms(s.Worst), ms(s.Lag), ms(s.CPUWait), s.CPUShare)
+	fmt.Fprintf(&b, "%s at %.1f s, %4d requests (%s), worst %.0f ms; stats took %.0f ms, lag of an idle thread %.0f ms, a server thread waited %.0f ms for CPU, %.2f CPUs used",
+		s.cause(), s.From.Seconds(), s.Requests, strings.Join(s.Verbs, ", "), ms(s.Worst), ms(s.Stats), ms(s.Lag), ms(s.CPUWait), s.CPUShare)
 	for _, name := range slices.Concat(reclaiming, evidence) {
 		if n := s.Gained[name]; n > 0 {
 			fmt.Fprintf(&b, ", %s +%.0f", strings.TrimPrefix(name, "stat_"), n)
@@ -118,6 +119,7 @@ func (s *Stall) explain(samples []Sample) {
 	}
 	for _, sample := range samples[min(first+1, last) : last+1] {
 		s.Lag = max(s.Lag, micros(sample.Values["machine_lag_us"]))
+		s.Stats = max(s.Stats, micros(sample.Values["client_stats_us"]))
 		s.CPUWait = max(s.CPUWait, micros(sample.Values["process_cpu_wait_us"]))
 	}
 }
@@ -133,4 +135,26 @@ func around(samples []Sample, from, to time.Duration) (first, last int) {
 	}
 	last, _ = slices.BinarySearchFunc(samples, to, byTime)
 	return first, min(last, len(samples)-1)
+}
+
+// slowShares are the shares of the samples from then on with a slow request: of those
+// since whose predecessor flash was made free, and of the others. If reclaim makes no
+// request wait, the first is not the greater.
+func slowShares(samples []Sample, from time.Duration) (reclaim, others float64) {
+	var all, slow [2]float64
+	for i := 1; i < len(samples); i++ {
+		now, before := samples[i], samples[i-1]
+		if before.At < from {
+			continue
+		}
+		kind := 1
+		if slices.ContainsFunc(reclaiming, func(name string) bool { return now.Values[name] > before.Values[name] }) {
+			kind = 0
+		}
+		all[kind]++
+		if now.Values["client_slow_requests"] > 0 {
+			slow[kind]++
+		}
+	}
+	return slow[0] / max(1, all[0]), slow[1] / max(1, all[1])
 }

@@ -52,7 +52,7 @@ func judge(o *Options, s *sampler, filled time.Duration, result *loadgen.Result)
 	if s.pid != 0 {
 		r.Verdicts = append(r.Verdicts, memoryVerdict(s.samples, r.Judged, o.Spread))
 	}
-	r.Verdicts = append(r.Verdicts, valuesVerdict(result), stallVerdict(r.Stalls, o.Stall))
+	r.Verdicts = append(r.Verdicts, valuesVerdict(result), stallVerdict(r, o.Stall))
 	if v, flash := reclaimVerdict(s.samples, r.Judged); flash {
 		r.Verdicts = append(r.Verdicts, v)
 	}
@@ -81,11 +81,12 @@ func valuesVerdict(r *loadgen.Result) Verdict {
 
 // stallVerdict counts against the server what happened while it made flash free,
 // unless the machine made it wait.
-func stallVerdict(all []Stall, threshold time.Duration) Verdict {
+func stallVerdict(r *Report, threshold time.Duration) Verdict {
 	var counts, machine int
 	var worst, worstOther time.Duration
-	for i := range all {
-		switch s := &all[i]; {
+	reclaim, others := slowShares(r.Samples, r.Judged)
+	for i := range r.Stalls {
+		switch s := &r.Stalls[i]; {
 		case s.Machine():
 			machine++
 		case s.Reclaiming():
@@ -98,8 +99,9 @@ func stallVerdict(all []Stall, threshold time.Duration) Verdict {
 	return Verdict{
 		Name: fmt.Sprintf("no stall over %v while flash was reclaimed", threshold),
 		OK:   counts == 0,
-		Text: fmt.Sprintf("%d, the worst %.0f ms; %d without reclaim, the worst %.0f ms; %d while the machine made the server wait",
-			counts, ms(worst), len(all)-counts-machine, ms(worstOther), machine),
+		Text: fmt.Sprintf("%d, the worst %.0f ms; %d without reclaim, the worst %.0f ms; %d while the machine made the server wait; "+
+			"%.1f %% of the seconds with reclaim had one, %.1f %% of those without",
+			counts, ms(worst), len(r.Stalls)-counts-machine, ms(worstOther), machine, 100*reclaim, 100*others),
 	}
 }
 

@@ -81,11 +81,29 @@ func TestStallVerdict(t *testing.T) {
 		{"after the last sample", []loadgen.Slow{slow(59.99, 80*time.Millisecond)}, 1, true},
 	} {
 		all := stalls(row.slow, samples)
-		if v := stallVerdict(all, 50*time.Millisecond); v.OK != row.want || len(all) != row.stalls {
+		if v := stallVerdict(&Report{Stalls: all, Samples: samples}, 50*time.Millisecond); v.OK != row.want || len(all) != row.stalls {
 			t.Errorf("%s: %+v of %v", row.name, v, all)
 		}
 	}
 	if all := stalls([]loadgen.Slow{slow(1, time.Second)}, nil); len(all) != 1 {
 		t.Errorf("without samples: %v", all)
+	}
+}
+
+func TestSlowShares(t *testing.T) {
+	// Reclaim in the seconds 1 to 40, a slow request in each fourth of them and in
+	// each fifth of the others.
+	samples := every(101, func(i int) map[string]float64 {
+		slow := i%4 == 0 && i <= 40 || i%5 == 0 && i > 40
+		return map[string]float64{
+			"stat_extstore_page_reclaims": float64(min(i, 40)),
+			"client_slow_requests":        map[bool]float64{true: 3}[slow],
+		}
+	})
+	if reclaim, others := slowShares(samples, 0); reclaim != 0.25 || others != 0.2 {
+		t.Errorf("%g and %g", reclaim, others)
+	}
+	if reclaim, others := slowShares(nil, 0); reclaim != 0 || others != 0 {
+		t.Errorf("without samples %g and %g", reclaim, others)
 	}
 }
