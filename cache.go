@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/hearthcache/hearth/flashtier"
-	"github.com/hearthcache/hearth/ioq"
 	"github.com/hearthcache/hearth/memtier"
 )
 
@@ -50,7 +49,8 @@ type Cache struct {
 
 	image        *os.File // what Options.MemoryFile will be, locked; nil without
 	recovery     flashtier.Recovery
-	recovered    int64     // items that came back
+	recovered    int64 // items that came back
+	progressing  sync.Mutex
 	progressFrom time.Time // of the recovery; of Open alone
 	progressAt   time.Time // the last line of progress; of Open and Close alone
 	unwarmed     []uint64  // of the list of hot values, what warmLoop has not come to; of Close, once that has ended
@@ -121,38 +121,6 @@ func Open(dir string, opts Options) (*Cache, error) {
 		go c.balanceLoop()
 	}
 	return c, nil
-}
-
-func (c *Cache) openFlash(dir string) (err error) {
-	o := &c.opts
-	if o.FlashSize == 0 {
-		return nil
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("open flash tier: %w", err)
-	}
-	d := &device{dir: dir, size: o.FlashSize, queue: o.Queue}
-	if d.queue == nil {
-		d.owned = true
-		d.queue, err = ioq.New(ioq.Options{Engine: o.IOEngine, Threads: o.IOThreads, Depth: o.IODepth, Dir: dir})
-		if err != nil {
-			return fmt.Errorf("open io queue: %w", err)
-		}
-	}
-	d.Tier, err = flashtier.Open(flashtier.Options{
-		Dir: dir, Size: o.FlashSize, PageSize: o.PageSize, BufferSize: o.WriteBuffer,
-		Buffers: writeBuffers, ReadBytes: o.readBytes(), Queue: d.queue, Now: c.now.Load,
-		Hash:         func(key []byte) uint64 { return c.mem.Hash(key) },
-		JournalBytes: o.journalBytes(), CatalogMemory: o.catalogBytes(), JournalSync: o.JournalSync, AfterPowerLoss: o.AfterPowerLoss,
-		AcceptStale: o.AcceptStale, MostItems: c.mostItems, RefuseMore: o.Recover == "refuse",
-		Logger: o.Logger, SlowRead: o.SlowRead, Progress: c.progress,
-	})
-	if err != nil {
-		return errors.Join(fmt.Errorf("open flash tier: %w", err), d.closeQueue())
-	}
-	c.flash = &devices{all: []*device{d}}
-	o.Logger.Info("flash tier is open", "dir", dir, "size", o.FlashSize, "page", o.PageSize, "io", d.queue.Engine())
-	return nil
 }
 
 // Close moves what is in RAM to flash, for Options.ShutdownTimeout at most, stops

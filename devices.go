@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"sync/atomic"
 
 	"github.com/hearthcache/hearth/flashtier"
 	"github.com/hearthcache/hearth/ioq"
@@ -15,18 +16,26 @@ import (
 // those of the one before. Only this file and devicewriter.go know the numbers
 // that a device itself uses.
 type devices struct {
-	all []*device // fixed after Open; at least one
+	all       []*device    // fixed after Open; at least one
+	conflicts atomic.Int64 // keys that recovery found on two devices
+	absent    []*device    // that Open could not reach, and that there is nothing of
 }
+
+// placeUnit is the bytes of a unit of places.
+const placeUnit = 8
 
 // device is one of them.
 type device struct {
 	*flashtier.Tier
-	dir   string
-	size  int64
-	first flashtier.PageID // the number of its first page
-	base  uint64           // the place of that page, in units of 8 bytes
-	queue ioq.Queue
-	owned bool // the queue goes with the device
+	dir        string
+	size       int64
+	bucket     uint8
+	first      flashtier.PageID // the number of its first page
+	base       uint64           // the place of that page, in units of 8 bytes
+	recovery   flashtier.Recovery
+	done, toDo int64 // records of the recovery, under Cache.progressing
+	queue      ioq.Queue
+	owned      bool // the queue goes with the device
 }
 
 // at finds the device that a lies on, and what a is there.
@@ -217,12 +226,6 @@ func (ds *devices) Entries(id flashtier.PageID, fn func(hash uint64, a flashtier
 func (ds *devices) Free(id flashtier.PageID) {
 	d, local := ds.holding(id)
 	d.Free(local)
-}
-
-// Recover gives load what earlier runs have left.
-func (ds *devices) Recover(workers int, load func(part []flashtier.Entry)) (flashtier.Recovery, error) {
-	d := ds.all[0]
-	return d.Recover(workers, load)
 }
 
 // Stats is the sum of all devices.

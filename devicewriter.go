@@ -20,14 +20,22 @@ type deviceWriter struct {
 type lane struct {
 	*flashtier.Writer
 	d       *device
+	rank    int     // 0 of the writer's bucket, 1 of bucket default in place of it
 	written float64 // bytes, or what counts as such, as a share of the device's size
 }
 
-// NewWriter makes a writer for pages of bucket.
+// NewWriter makes a writer for pages of bucket. They go to the devices of that
+// bucket; where there is none, or none of them takes any, to those of bucket
+// default.
 func (ds *devices) NewWriter(bucket uint8) *deviceWriter {
 	w := &deviceWriter{}
 	for _, d := range ds.all {
-		w.lanes = append(w.lanes, &lane{Writer: d.NewWriter(bucket), d: d})
+		switch d.bucket {
+		case bucket:
+			w.lanes = append(w.lanes, &lane{Writer: d.NewWriter(bucket), d: d})
+		case flashtier.BucketDefault:
+			w.lanes = append(w.lanes, &lane{Writer: d.NewWriter(bucket), d: d, rank: 1})
+		}
 	}
 	return w
 }
@@ -48,15 +56,20 @@ func (w *deviceWriter) Reserve(keyLen, maxVal int) ([]byte, error) {
 // begin reserves in a new write buffer.
 func (w *deviceWriter) begin(keyLen, maxVal int) ([]byte, error) {
 	if len(w.lanes) > 1 {
-		slices.SortStableFunc(w.lanes, func(a, b *lane) int { return cmp.Compare(a.written, b.written) })
+		slices.SortStableFunc(w.lanes, func(a, b *lane) int {
+			return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.written, b.written))
+		})
 	}
 	var worst error
 	for i, l := range w.lanes {
+		if l.rank > 0 && errors.Is(worst, flashtier.ErrBusy) {
+			break // a buffer of the bucket's own device will be free in a moment
+		}
 		dst, err := l.Reserve(keyLen, maxVal)
 		if err == nil {
 			w.at = l
 			for _, passed := range w.lanes[:i] {
-				passed.written = l.written // or it would get all once it takes something
+				passed.written = max(passed.written, l.written) // or it would get all once it takes something
 			}
 			return dst, nil
 		}

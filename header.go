@@ -8,7 +8,7 @@ import (
 // A header is an index slot that stands for a record on flash. This file is all
 // that knows how the address of a record is kept in one: the low 40 bits of the
 // location are the flash address, and the slot's size class is how much a read
-// must fetch. The page's version is not in the slot: reclaim takes a page's
+// must fetch. The address is one among those of all devices (devices.go). The page's version is not in the slot: reclaim takes a page's
 // slots away before the page is used again (reclaim.go), and a reader that
 // loaded its slot before that finds, once it has the page pinned, either the
 // same version or a record that fails the check of its version or its key.

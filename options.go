@@ -26,6 +26,14 @@ type Options struct {
 	// FlashSize is the size of the flash tier in bytes. 0 means none; then
 	// Open's directory is not used.
 	FlashSize int64
+	// Devices, if there are any, are what the flash tier is spread over, in place
+	// of Open's directory. FlashSize is then their sizes together, and need not be
+	// given; at most 8 TiB.
+	Devices []Device
+	// SkipMissing has Open go on without devices that cannot be reached, as long
+	// as there is one that can. A device that was left out starts empty the next
+	// time.
+	SkipMissing bool
 	// MemoryFile, for a cache without flash, is where Close leaves all items,
 	// for ShutdownTimeout at most, and from where the next Open takes them. Open
 	// consumes the file, so a cache that ends without Close leaves nothing. Two
@@ -34,7 +42,8 @@ type Options struct {
 	MemoryFile string
 
 	// PageSize is the size of a page file in bytes, a multiple of 4096.
-	// 0 means 64 MiB, or an eighth of FlashSize if that is less.
+	// 0 means 64 MiB, or an eighth of FlashSize, or of the smallest device, if that
+	// is less.
 	PageSize int
 	// WriteBuffer is how many bytes are collected for one write to flash.
 	// A value that does not fit one stays in RAM until it is dropped. 0 means
@@ -128,7 +137,8 @@ const (
 func (o Options) withDefaults() Options {
 	def(&o.Memory, 64<<20)
 	def(&o.MaxItem, 1<<20)
-	def(&o.PageSize, int(min(64<<20, max(minPage, o.FlashSize/8&^(pageAlignment-1)))))
+	def(&o.FlashSize, total(o.Devices))
+	def(&o.PageSize, int(min(64<<20, max(minPage, o.smallestDevice()/8&^(pageAlignment-1)))))
 	def(&o.WriteBuffer, o.defaultWriteBuffer())
 	def(&o.Admit, "all")
 	def(&o.IOEngine, "auto")
@@ -159,14 +169,18 @@ func (o *Options) defaultWriteBuffer() int {
 	return int(size) &^ (pageAlignment - 1)
 }
 
-// readBytes is what read buffers may take, in bytes.
-func (o *Options) readBytes() int64 { return max(o.Memory/32, 2*int64(o.MaxItem)) }
+// readBytes is what the read buffers of a device may take, in bytes.
+func (o *Options) readBytes() int64 { return max(o.Memory/32/o.deviceCount(), 2*int64(o.MaxItem)) }
 
-// catalogBytes is what the catalog may take of memory.
-func (o *Options) catalogBytes() int64 { return min(16<<20, max(1<<20, o.Memory/16)) }
+// catalogBytes is what the catalog of a device may take of memory.
+func (o *Options) catalogBytes() int64 {
+	return min(16<<20, max(1<<20, o.Memory/16/o.deviceCount()))
+}
 
-// journalBytes is the size of the journal.
-func (o *Options) journalBytes() int64 { return min(16<<20, max(256<<10, o.Memory/64)) }
+// journalBytes is the size of a device's journal.
+func (o *Options) journalBytes() int64 {
+	return min(16<<20, max(256<<10, o.Memory/64/o.deviceCount()))
+}
 
 func def[T comparable](field *T, value T) {
 	var zero T
@@ -185,6 +199,7 @@ func (o Options) validate(dir string) error {
 		{o.MaxItem < 1 || o.MaxItem > maxMaxItem, fmt.Sprintf("MaxItem %d is not within 1 and %d", o.MaxItem, maxMaxItem)},
 		{int64(o.MaxItem) > o.Memory/2, fmt.Sprintf("MaxItem %d is more than half of Memory %d", o.MaxItem, o.Memory)},
 		{o.FlashSize < 0 || o.FlashSize > maxFlash, fmt.Sprintf("FlashSize %d is not within 0 and %d", o.FlashSize, int64(maxFlash))},
+		{len(o.Devices) > 0 && o.FlashSize != total(o.Devices), fmt.Sprintf("FlashSize %d is not that of all devices, %d", o.FlashSize, total(o.Devices))},
 		{o.HotPercent > 80, fmt.Sprintf("HotPercent %d is more than 80", o.HotPercent)},
 		{o.FlashSize > 0 && o.MemoryFile != "", fmt.Sprintf("MemoryFile %s and FlashSize %d: the flash tier keeps what is in RAM, too", o.MemoryFile, o.FlashSize)},
 		{o.WriteLimit < 0, fmt.Sprintf("WriteLimit %d is negative", o.WriteLimit)},
@@ -206,14 +221,9 @@ func (o Options) validate(dir string) error {
 
 func (o Options) validateFlash(dir string) error {
 	switch {
-	case dir == "":
-		return fmt.Errorf("%w: FlashSize %d needs a directory", ErrOptions, o.FlashSize)
 	case o.PageSize < minPage || o.PageSize > maxPage || o.PageSize%pageAlignment != 0:
 		return fmt.Errorf("%w: PageSize %d is not a multiple of %d within %d and %d",
 			ErrOptions, o.PageSize, pageAlignment, minPage, maxPage)
-	case o.FlashSize < fewestPages*int64(o.PageSize):
-		return fmt.Errorf("%w: FlashSize %d holds fewer than %d pages of %d bytes",
-			ErrOptions, o.FlashSize, fewestPages, o.PageSize)
 	case o.flashTakes() > o.Memory-smallestTier:
 		return fmt.Errorf("%w: Memory %d is less than the %d that catalog, journal and buffers for MaxItem %d and WriteBuffer %d need",
 			ErrOptions, o.Memory, o.flashTakes()+smallestTier, o.MaxItem, o.WriteBuffer)
@@ -224,16 +234,16 @@ func (o Options) validateFlash(dir string) error {
 	case o.WriteBuffer < pageAlignment || o.WriteBuffer > o.PageSize/2:
 		return fmt.Errorf("%w: WriteBuffer %d is not within %d and half a page", ErrOptions, o.WriteBuffer, pageAlignment)
 	}
-	return nil
+	return o.validateDevices(dir)
 }
 
 // smallestTier is what the RAM tier needs beside hot values.
 const smallestTier = 8 << 20
 
 // flashTakes is what the flash tier takes of Memory: write and read buffers,
-// catalog and journal.
+// catalog and journal of each device.
 func (o *Options) flashTakes() int64 {
-	return writeBuffers*int64(o.WriteBuffer) + o.readBytes() + o.catalogBytes() + o.journalBytes()
+	return o.deviceCount() * (writeBuffers*int64(o.WriteBuffer) + o.readBytes() + o.catalogBytes() + o.journalBytes())
 }
 
 // LeastMemory is a Memory, in bytes, that is enough for the other fields. It is
@@ -242,7 +252,7 @@ func (o Options) LeastMemory() int64 {
 	for {
 		full := o.withDefaults()
 		least := max(full.Memory, minMemory, 2*int64(full.MaxItem))
-		if o.FlashSize > 0 {
+		if full.FlashSize > 0 {
 			least = max(least, full.flashTakes()+smallestTier)
 		}
 		if least == full.Memory {

@@ -38,6 +38,7 @@ func (c *Cache) recover() error {
 			"items", items, "left_out", r.LeftOut, "memory_mib", c.opts.Memory>>20, "needed_mib", c.opts.mebibytesFor(items))
 	}
 	c.recovery, c.recovered = r, r.Items-dropped.Load()
+	c.flash.tell(c.opts.Logger)
 	log := c.opts.Logger.Info
 	if r.Why != "" || r.BadBlobs > 0 || r.BadPages > 0 || r.BadJournal != "" || dropped.Load() > 0 {
 		log = c.opts.Logger.Warn
@@ -63,6 +64,12 @@ func (c *Cache) mostItems() int64 {
 // stored anew without anyone knowing that flash has an older value.
 func (c *Cache) load(e flashtier.Entry) bool {
 	loc, class := locOf(e.Addr)
+	if len(c.flash.all) > 1 {
+		if old, ok := c.mem.Peek(e.Hash); ok && !c.twice(e, old) {
+			c.flash.Died(e.Addr)
+			return false
+		}
+	}
 	lost, ok := c.mem.Load(e.Hash, loc, class, e.Exptime, c.now.Load())
 	c.died(lost)
 	if !ok {

@@ -1,6 +1,7 @@
 package flashtier
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -9,7 +10,7 @@ import (
 )
 
 // begin brings the journal's leftover into the catalog, makes a journal where the
-// old one cannot go on, and writes this run's meta. In this order, so that a
+// old one cannot go on, and writes this run and its meta. In this order, so that a
 // crash between the steps finds each of them as it would have been.
 func (t *Tier) begin(*[]pageFile) (err error) {
 	p := &t.past
@@ -19,14 +20,15 @@ func (t *Tier) begin(*[]pageFile) (err error) {
 		}
 	}
 	t.meta = p.meta
-	t.meta.incarnation = max(p.meta.incarnation+1, t.opt.Now())
+	if p.start.ID == 0 {
+		p.start.ID = NextRun(t.opt.Now(), p.run)
+	}
+	t.meta.incarnation = max(p.meta.incarnation+1, uint32(p.start.ID>>32))
 	t.meta.pageSize, t.meta.boot, t.meta.clean = uint32(t.pageSize), p.boot, false
 	t.meta.rebuilding = len(p.scan) > 0
 	if !p.known {
 		t.meta.identity = randomWord()
-		if t.meta.seed == 0 {
-			t.meta.seed = randomWord()
-		}
+		t.meta.seed = cmp.Or(p.start.Seed, t.meta.seed, randomWord())
 	}
 	t.catalog.start(p.state)
 	if err := t.settlePast(); err != nil {
@@ -37,7 +39,9 @@ func (t *Tier) begin(*[]pageFile) (err error) {
 		err = t.beginJournal(s)
 	}
 	if err == nil {
-		err = t.writeMeta(func(*meta) {})
+		err = t.catalog.write(func(b *pebble.Batch, _ *state) error { // together, or the old run would be void
+			return errors.Join(b.Set([]byte(keyMeta), t.meta.encode(), nil), t.putRun(b, p.start))
+		})
 	}
 	if err != nil {
 		return fmt.Errorf("flashtier: %s: %w", t.opt.Dir, err)

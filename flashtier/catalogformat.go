@@ -15,6 +15,7 @@ import (
 //
 //	key                                    value
 //	"m"                                    meta: what is written at Open
+//	"r"                                    run: what the tier is part of
 //	"s"                                    state: what every batch brings up to date
 //	"p", page id 4                         row: a page
 //	"b", page id 4, version 4, extent 4    blob: the live records of an extent
@@ -57,6 +58,13 @@ import (
 //	     n size classes                                  1 dead, 2 has another exptime
 //	                                              4  4  of kind 2: that exptime
 //
+//	run, 32 bytes
+//	 8  8  the run's ID
+//	16  8  of a pending run, that before it
+//	24  4  incarnation in meta when this was written; another makes it void
+//	28  1  1 pending
+//	29  3  zero
+//
 // A dead set is written by merging: an entry takes the place of an older one for
 // the same offset, unless that says dead, so it does not matter how merges are
 // grouped. Where a record is named twice, readers settle it. A set has no CRC of
@@ -66,6 +74,7 @@ const catalogVersion = 1
 
 const (
 	keyMeta  = "m"
+	keyRun   = "r"
 	keyState = "s"
 	keyRow   = 'p'
 	keyBlob  = 'b'
@@ -73,6 +82,7 @@ const (
 
 	valueSumFrom = 8 // where the CRC of a value begins
 	metaSize     = 56
+	runSize      = 32
 	stateSize    = 32
 	rowSize      = 32
 	rowExtent    = 24
@@ -83,6 +93,7 @@ const (
 
 	metaClean      = 1
 	metaRebuilding = 2
+	runPending     = 1
 	rowLive        = 1
 	rowRehash      = 2
 )
@@ -231,6 +242,25 @@ func decodeMeta(v []byte) (meta, error) {
 		identity: le.Uint64(v[8:]), seed: le.Uint64(v[16:]), incarnation: le.Uint32(v[24:]),
 		pageSize: le.Uint32(v[28:]), flushAt: le.Uint32(v[32:]), clean: v[36]&metaClean != 0, rebuilding: v[36]&metaRebuilding != 0,
 		boot: [16]byte(v[40:]),
+	}, nil
+}
+
+func (r *run) encode() []byte {
+	v := make([]byte, runSize)
+	le.PutUint64(v[8:], r.id)
+	le.PutUint64(v[16:], r.before)
+	le.PutUint32(v[24:], r.incarnation)
+	v[28] = bitIf(r.pending, runPending)
+	sealValue([]byte(keyRun), v)
+	return v
+}
+
+func decodeRun(v []byte) (run, error) {
+	if err := checkValue([]byte(keyRun), v, runSize); err != nil {
+		return run{}, err
+	}
+	return run{
+		id: le.Uint64(v[8:]), before: le.Uint64(v[16:]), incarnation: le.Uint32(v[24:]), pending: v[28]&runPending != 0,
 	}, nil
 }
 

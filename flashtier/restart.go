@@ -33,6 +33,8 @@ type past struct {
 	why      string   // of a cold or stale start
 	scan     []PageID // pages to be rebuilt from their records
 	known    bool     // there is a catalog
+	run      Run      // that the tier was part of
+	start    Run      // that it is part of now; without an ID it is a tier alone
 	meta     meta
 	state    state
 	rows     map[PageID]row
@@ -43,22 +45,22 @@ type past struct {
 	dropped  int      // pages in use whose file is another
 }
 
-// lookBack opens what an earlier run has left, decides what of it can be used,
-// and makes the page table of that.
-func (t *Tier) lookBack() error {
-	files, err := t.listPages()
-	if err != nil {
-		return err
+// lookBack opens what an earlier run has left, and decides what of it can be used.
+// It changes nothing.
+func (t *Tier) lookBack() (files []pageFile, err error) {
+	if files, err = t.listPages(); err != nil {
+		return nil, err
 	}
-	p := &t.past
-	p.boot = t.bootID()
+	t.past.boot = t.bootID()
 	if err := t.checkCatalogRoom(); err != nil {
-		return err
+		return nil, err
 	}
-	if err := t.openPast(len(files) > 0); err != nil {
-		return err
-	}
-	if p.why != "" {
+	return files, t.openPast(len(files) > 0)
+}
+
+// adopt makes the page table of what can be used.
+func (t *Tier) adopt(files []pageFile) error {
+	if t.past.why != "" {
 		if err := t.distrust(&files); err != nil {
 			return err
 		}
@@ -149,6 +151,9 @@ func (t *Tier) readCatalog() error {
 		}
 		return err
 	})
+	if err == nil && used {
+		err = t.readRun()
+	}
 	if err != nil || !used { // as it is for a moment when it has been made
 		return err
 	}
@@ -241,7 +246,7 @@ func (t *Tier) distrust(files *[]pageFile) error {
 		return fmt.Errorf("flashtier: %s: %w", t.opt.Dir, err)
 	}
 	t.catalog, t.journal = nil, nil
-	past := past{mode: p.mode, why: p.why, boot: p.boot}
+	past := past{mode: p.mode, why: p.why, boot: p.boot, start: p.start}
 	past.meta.incarnation = max(p.meta.incarnation, newest(*files))
 	past.meta.seed = p.meta.seed
 	*p = past
@@ -386,6 +391,9 @@ func (t *Tier) adoptExtents(p *page, extents []named) {
 		t.seq.Store(max(t.seq.Load(), x.seq))
 	}
 }
+
+// Mode is how the tier has started.
+func (t *Tier) Mode() Mode { return t.past.mode }
 
 // bootID is what the kernel calls its present life; zero if it does not say.
 func (t *Tier) bootID() (id [16]byte) {

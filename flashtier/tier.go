@@ -116,6 +116,15 @@ type Tier struct {
 // version has written, and sizes that do not fit the pages in use. The error is
 // one line that names the directory.
 func Open(o Options) (*Tier, error) {
+	d, err := Look(o)
+	if err != nil {
+		return nil, err
+	}
+	return d.Open(Start{})
+}
+
+// Look takes the directory and looks at what it holds, as the first step of Open.
+func Look(o Options) (*Opening, error) {
 	opt, err := o.withDefaults()
 	if err != nil {
 		return nil, err
@@ -135,7 +144,19 @@ func Open(o Options) (*Tier, error) {
 	if t.lock, err = lockDir(opt.Dir); err != nil {
 		return nil, err
 	}
-	if err := t.prepare(); err != nil {
+	for i := range t.pages {
+		t.pages[i].id = PageID(i)
+	}
+	files, err := t.lookBack()
+	if err != nil {
+		return nil, errors.Join(err, t.giveUp())
+	}
+	return &Opening{t, files}, nil
+}
+
+// open makes the page table of what Look has found, and lets the tier begin.
+func (t *Tier) open(files []pageFile) (*Tier, error) {
+	if err := t.prepare(files); err != nil {
 		return nil, errors.Join(err, t.giveUp())
 	}
 	t.loops.Add(2)
@@ -144,12 +165,9 @@ func Open(o Options) (*Tier, error) {
 	return t, nil
 }
 
-// prepare looks at what the directory holds and fills the page table.
-func (t *Tier) prepare() error {
-	for i := range t.pages {
-		t.pages[i].id = PageID(i)
-	}
-	if err := t.lookBack(); err != nil {
+// prepare fills the page table and makes the write buffers.
+func (t *Tier) prepare(files []pageFile) error {
+	if err := t.adopt(files); err != nil {
 		return err
 	}
 	for i := range t.pages {

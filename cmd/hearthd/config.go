@@ -4,10 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hearthcache/hearth"
 )
 
 // Config is a command line, understood. Where a field has a counterpart in
@@ -57,9 +61,8 @@ type Config struct {
 	NoEvictions bool
 	MemoryFile  string // empty is none
 
-	FlashDir     string // empty is no flash tier
-	FlashSize    int64
-	FlashBucket  string
+	Devices      []hearth.Device // none is no flash tier
+	SkipMissing  bool
 	PageSize     int // 0 leaves it to the cache, as in the fields below
 	WriteBuffer  int
 	MinFlashItem int
@@ -104,7 +107,8 @@ const (
 	minItem   = 1 << 10
 	maxItem   = 128 * mebibyte
 
-	fewestPages = 4 // of the flash tier
+	fewestPages = 4       // of a device
+	maxFlash    = 8 << 40 // bytes of all
 
 	exitFailure = 1
 	exitUsage   = 64 // EX_USAGE of sysexits.h, as memcached has it
@@ -168,7 +172,7 @@ func (c *Config) settle() error {
 	}
 	if o := c.cacheOptions(nil); o.LeastMemory() > c.Memory {
 		return fmt.Errorf("-m %d is too little: with -I %d and -o ext_path=%s it must be %d",
-			c.Memory/mebibyte, c.MaxItem, c.FlashDir, (o.LeastMemory()+mebibyte-1)/mebibyte)
+			c.Memory/mebibyte, c.MaxItem, c.paths(), (o.LeastMemory()+mebibyte-1)/mebibyte)
 	}
 	if err := errors.Join(c.settleTLS(), c.settleLogins()); err != nil {
 		return err
@@ -208,21 +212,49 @@ func (c *Config) settleLogins() error {
 }
 
 func (c *Config) settleFlash() error {
-	page := int64(max(c.PageSize, mebibyte))
 	switch {
-	case c.FlashDir == "":
+	case len(c.Devices) == 0:
 		return nil
 	case c.MemoryFile != "":
-		return fmt.Errorf("-e %s and -o ext_path=%s: a graceful stop moves what is in RAM to ext_path, so leave out -e", c.MemoryFile, c.FlashDir)
-	case c.FlashSize < fewestPages*page:
-		return fmt.Errorf("-o ext_path=%s: %d bytes do not hold %d pages of %d", c.FlashDir, c.FlashSize, fewestPages, page)
+		return fmt.Errorf("-e %s and -o ext_path=%s: a graceful stop moves what is in RAM to ext_path, so leave out -e", c.MemoryFile, c.paths())
 	case c.WriteBuffer > 0 && c.MaxItem > c.WriteBuffer:
 		return fmt.Errorf("-I %d is more than -o ext_wbuf_size=%d", c.MaxItem, c.WriteBuffer/mebibyte)
 	case c.PageSize > 0 && c.WriteBuffer > c.PageSize/2:
 		return fmt.Errorf("-o ext_wbuf_size=%d is more than half of ext_page_size=%d",
 			c.WriteBuffer/mebibyte, c.PageSize/mebibyte)
 	}
+	return c.settleDevices()
+}
+
+// settleDevices checks what the arguments of ext_path say together.
+func (c *Config) settleDevices() error {
+	page, sum, holds := int64(max(c.PageSize, mebibyte)), int64(0), false
+	for i, d := range c.Devices {
+		sum += d.Size
+		holds = holds || d.Bucket == "default"
+		if d.Size < fewestPages*page {
+			return fmt.Errorf("-o ext_path=%s: %d bytes do not hold %d pages of %d", d.Dir, d.Size, fewestPages, page)
+		}
+		if slices.ContainsFunc(c.Devices[:i], func(o hearth.Device) bool { return filepath.Clean(o.Dir) == filepath.Clean(d.Dir) }) {
+			return fmt.Errorf("-o ext_path=%s is given twice", d.Dir)
+		}
+	}
+	switch {
+	case sum > maxFlash:
+		return fmt.Errorf("-o ext_path: all together are more than %dt", maxFlash>>40)
+	case !holds:
+		return fmt.Errorf("-o ext_path=%s: none is of bucket default", c.paths())
+	}
 	return nil
+}
+
+// paths names the directories of the flash tier.
+func (c *Config) paths() string {
+	var dirs []string
+	for _, d := range c.Devices {
+		dirs = append(dirs, d.Dir)
+	}
+	return strings.Join(dirs, ",")
 }
 
 // addresses turns the argument of -l, with the port of -p where it names none,

@@ -72,7 +72,7 @@ func run(c *Config) error {
 	events := watch.New(c.WatchBuffer)
 	options := c.cacheOptions(log)
 	options.Observer = cacheEvents{events}
-	cache, err := hearth.Open(c.FlashDir, options)
+	cache, err := hearth.Open("", options)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func writeFiles(c *Config, addrs []net.Addr) error {
 func (c *Config) cacheOptions(log *slog.Logger) hearth.Options {
 	return hearth.Options{
 		Memory: c.Memory, MaxItem: c.MaxItem, NoEvictions: c.NoEvictions, MemoryFile: c.MemoryFile,
-		FlashSize: c.FlashSize, PageSize: c.PageSize, WriteBuffer: c.WriteBuffer,
+		Devices: c.Devices, SkipMissing: c.SkipMissing, PageSize: c.PageSize, WriteBuffer: c.WriteBuffer,
 		MinFlashItem: c.MinFlashItem, FlashAge: c.FlashAge, Admit: c.Admit, WriteLimit: c.WriteLimit,
 		IOEngine: c.IOEngine, IOThreads: c.IOThreads, IODepth: c.IODepth,
 		HotPercent: c.HotPercent, Backpressure: c.Backpressure, Logger: log,

@@ -75,7 +75,8 @@ var memcachedOptions = []setting{
 
 // storageOptions are those of memcached's external storage.
 var storageOptions = []setting{
-	{name: "ext_path", arg: "DIR:SIZE[:BUCKET]", help: "directory of the flash tier, created if absent, and its size with m, g or t; once only", set: setPath},
+	{name: "ext_path", arg: "DIR:SIZE[:BUCKET]", help: "directory of the flash tier, created if absent, its size with m, g or t, and which pages go there (default default); repeat it for several devices", set: setPath},
+	{name: "ext_missing", arg: "NAME", help: "refuse or skip: whether to start without devices that cannot be reached (default refuse)", set: setMissing},
 	{name: "ext_page_size", arg: "MB", help: "size of a page file (default 64, or an eighth of SIZE if that is less)",
 		set: number(1, 1024, mebibyte, func(c *Config) *int { return &c.PageSize })},
 	{name: "ext_wbuf_size", arg: "MB", help: "bytes collected for one write to flash, at least -I and at most half a page (default up to 4, by -m)",
@@ -246,9 +247,6 @@ func setHotPercent(c *Config, value string) error {
 
 // setPath reads DIR:SIZE[:BUCKET]. DIR may itself have colons.
 func setPath(c *Config, value string) error {
-	if c.FlashDir != "" {
-		return errors.New("only one ext_path is supported by this version")
-	}
 	rest, bucket := value, "default"
 	if i := strings.LastIndexByte(value, ':'); i >= 0 && isWord(value[i+1:]) {
 		rest, bucket = value[:i], value[i+1:]
@@ -261,14 +259,19 @@ func setPath(c *Config, value string) error {
 	switch {
 	case err != nil || !suffixed || bytes == 0:
 		return fmt.Errorf("size %q is not a number above 0 with m, g or t", rest[i+1:])
-	case bytes > 8<<40:
+	case bytes > maxFlash:
 		return errors.New("size is more than 8t")
 	}
 	if err := among(bucket, []string{"default", "compact", "lowttl", "chunked", "coldcompact", "old"}); err != nil {
 		return fmt.Errorf("bucket %q: %w", bucket, err)
 	}
-	c.FlashDir, c.FlashSize, c.FlashBucket = rest[:i], bytes, bucket
+	c.Devices = append(c.Devices, hearth.Device{Dir: rest[:i], Size: bytes, Bucket: bucket})
 	return nil
+}
+
+func setMissing(c *Config, value string) error {
+	c.SkipMissing = value == "skip"
+	return among(value, []string{"refuse", "skip"})
 }
 
 // isWord tells a bucket, right or wrong, from a size.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hearthcache/hearth"
 )
 
 func TestOptions(t *testing.T) {
@@ -12,10 +14,14 @@ func TestOptions(t *testing.T) {
 		line string
 		want func(*Config)
 	}{
-		{"-o ext_path=/mnt/x:64m", func(c *Config) { c.FlashDir, c.FlashSize, c.FlashBucket = "/mnt/x", 64<<20, "default" }},
-		{"-o ext_path=x:8G", func(c *Config) { c.FlashDir, c.FlashSize, c.FlashBucket = "x", 8<<30, "default" }},
-		{"-o ext_path=/a:b:1t:compact", func(c *Config) { c.FlashDir, c.FlashSize, c.FlashBucket = "/a:b", 1<<40, "compact" }},
-		{"-oext_path=x:8t", func(c *Config) { c.FlashDir, c.FlashSize, c.FlashBucket = "x", 8<<40, "default" }},
+		{"-o ext_path=/mnt/x:64m", func(c *Config) { c.Devices = []hearth.Device{{Dir: "/mnt/x", Size: 64 << 20, Bucket: "default"}} }},
+		{"-o ext_path=x:8G", func(c *Config) { c.Devices = []hearth.Device{{Dir: "x", Size: 8 << 30, Bucket: "default"}} }},
+		{"-o ext_path=/a:b:1t:compact", func(c *Config) { c.Devices = []hearth.Device{{Dir: "/a:b", Size: 1 << 40, Bucket: "compact"}} }},
+		{"-o ext_path=/a:64m,ext_path=/b:1g:compact,ext_missing=skip", func(c *Config) {
+			c.Devices = []hearth.Device{{Dir: "/a", Size: 64 << 20, Bucket: "default"}, {Dir: "/b", Size: 1 << 30, Bucket: "compact"}}
+			c.SkipMissing = true
+		}},
+		{"-oext_path=x:8t", func(c *Config) { c.Devices = []hearth.Device{{Dir: "x", Size: 8 << 40, Bucket: "default"}} }},
 		{"--extended=ext_page_size=8 -o ext_wbuf_size=2", func(c *Config) { c.PageSize, c.WriteBuffer = 8<<20, 2<<20 }},
 		{"-o ext_threads=3,ext_io_depth=9,", func(c *Config) { c.IOThreads, c.IODepth = 3, 9 }},
 		{"-o ext_item_size=100,ext_item_age=2", func(c *Config) { c.MinFlashItem, c.FlashAge = 100, 2*time.Second }},
@@ -110,7 +116,11 @@ func TestOptionRefusals(t *testing.T) {
 		{"ext_path=/tmp/x:9t", "more than 8t"},
 		{"ext_path=/tmp/x:99999999999g", "is not"},
 		{"ext_path=/tmp/x:64m:foo", `bucket "foo"`},
-		{"ext_path=/tmp/x:64m,ext_path=/tmp/y:64m", "-o ext_path=/tmp/y:64m: only one ext_path"},
+		{"ext_path=/tmp/x:64m,ext_path=/tmp/x/:64m", "-o ext_path=/tmp/x/ is given twice"},
+		{"ext_path=/tmp/x:64m,ext_path=/tmp/y:2m:compact,ext_page_size=4", "-o ext_path=/tmp/y: 2097152 bytes do not hold 4 pages"},
+		{"ext_path=/tmp/x:64m:compact,ext_path=/tmp/y:64m:old", "-o ext_path=/tmp/x,/tmp/y: none is of bucket default"},
+		{"ext_path=/tmp/x:5t,ext_path=/tmp/y:4t", "all together are more than 8t"},
+		{"ext_path=/tmp/x:64m,ext_missing=maybe", "-o ext_missing=maybe: must be one of refuse, skip"},
 		{"ext_path=/tmp/x:2m,ext_page_size=4", "do not hold 4 pages"},
 		{"ext_path=/tmp/x:255m,ext_page_size=64", "267386880 bytes do not hold 4 pages of 67108864"},
 		{"ext_page_size=0", "-o ext_page_size=0:"},

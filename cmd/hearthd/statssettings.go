@@ -31,7 +31,7 @@ func (h *admin) settings() []stat {
 		gauge("ext_item_size", c.MinFlashItem), gauge("ext_item_age", orNever(c.FlashAge)),
 		gauge("ext_wbuf_size", c.WriteBuffer),
 		gauge("memory_file", cmp.Or(c.MemoryFile, "(null)")),
-		gauge("hearth_ext_path", orNull(c.FlashDir)), gauge("hearth_ext_io", c.IOEngine),
+		gauge("hearth_ext_path", orNull(c.paths())), gauge("hearth_ext_io", c.IOEngine),
 		gauge("hearth_ext_admit", c.Admit), gauge("hearth_ext_write_mbps", decimals(float64(c.WriteLimit)/1e6, 3)),
 		gauge("hearth_backpressure_ms", c.Backpressure.Milliseconds()),
 	}
