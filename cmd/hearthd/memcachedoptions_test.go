@@ -16,7 +16,7 @@ func TestOptions(t *testing.T) {
 	}{
 		{"-o ext_path=/mnt/x:64m", func(c *Config) { c.Devices = []hearth.Device{{Dir: "/mnt/x", Size: 64 << 20, Bucket: "default"}} }},
 		{"-o ext_path=x:8G", func(c *Config) { c.Devices = []hearth.Device{{Dir: "x", Size: 8 << 30, Bucket: "default"}} }},
-		{"-o ext_path=/a:b:1t:compact", func(c *Config) { c.Devices = []hearth.Device{{Dir: "/a:b", Size: 1 << 40, Bucket: "compact"}} }},
+		{"-o ext_path=/a:b:1t:default", func(c *Config) { c.Devices = []hearth.Device{{Dir: "/a:b", Size: 1 << 40, Bucket: "default"}} }},
 		{"-o ext_path=/a:64m,ext_path=/b:1g:compact,ext_missing=skip", func(c *Config) {
 			c.Devices = []hearth.Device{{Dir: "/a", Size: 64 << 20, Bucket: "default"}, {Dir: "/b", Size: 1 << 30, Bucket: "compact"}}
 			c.SkipMissing = true
