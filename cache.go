@@ -165,6 +165,7 @@ func (c *Cache) clockLoop() {
 			c.advance(uint32(c.opts.Clock().Unix()))
 			c.room.signal()
 			c.hotGain.weigh()
+			c.watchDevices()
 		}
 	}
 }

@@ -38,7 +38,7 @@ func (c *Cache) openFlash(dir string) (err error) {
 		}
 		ds.all = append(ds.all, d.device)
 	}
-	if err := found.open(c); err != nil {
+	if ds.run, err = found.open(c); err != nil {
 		return err
 	}
 	var pages flashtier.PageID
@@ -88,10 +88,13 @@ func (c *Cache) lookAtDevice(d *device) (*flashtier.Opening, error) {
 		Buffers: writeBuffers, ReadBytes: o.readBytes(), Queue: d.queue, Now: c.now.Load,
 		Hash:         func(key []byte) uint64 { return c.mem.Hash(key) },
 		JournalBytes: o.journalBytes(), CatalogMemory: o.catalogBytes(), JournalSync: o.JournalSync, AfterPowerLoss: o.AfterPowerLoss,
-		AcceptStale: o.AcceptStale, MostItems: c.mostItems, RefuseMore: o.Recover == "refuse",
+		AcceptStale: o.AcceptStale, MostItems: func() int64 { return d.share(c.mostItems(), o.FlashSize) }, RefuseMore: o.Recover == "refuse",
 		Logger: o.Logger, SlowRead: o.SlowRead, Progress: d.progressOf(c),
 	})
 }
+
+// share is the device's part of n, by the size of all.
+func (d *device) share(n, all int64) int64 { return int64(float64(n) * float64(d.size) / float64(all)) }
 
 // failure is why the cache cannot be opened with what was found. With SkipMissing
 // that is not a device that cannot be reached, as long as one can; what the
@@ -115,9 +118,9 @@ func (found foundDevices) failure(o *Options) error {
 }
 
 // open opens the tiers, gives them a run in common and makes it certain.
-func (found foundDevices) open(c *Cache) (err error) {
+func (found foundDevices) open(c *Cache) (run flashtier.Run, err error) {
 	found = slices.DeleteFunc(slices.Clone(found), func(d *foundDevice) bool { return d.err != nil })
-	run := found.plan(c.now.Load())
+	run = found.plan(c.now.Load())
 	for _, d := range found {
 		if d.start.Cold != "" {
 			c.opts.Logger.Warn("device starts cold", "dir", d.dir, "why", d.start.Cold)
@@ -125,19 +128,19 @@ func (found foundDevices) open(c *Cache) (err error) {
 		opening := d.opening
 		d.opening = nil // which gives up by itself what it cannot open
 		if d.Tier, err = opening.Open(d.start); err != nil {
-			return err
+			return run, err
 		}
 	}
 	if len(found) == 1 {
-		return nil
+		return run, nil
 	}
 	run.Pending = false
 	for _, d := range found {
 		if err := d.SetRun(run); err != nil {
-			return err
+			return run, err
 		}
 	}
-	return nil
+	return run, nil
 }
 
 // plan decides what is used: the device of the latest run, and with it all that

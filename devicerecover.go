@@ -51,6 +51,7 @@ func (ds *devices) recovered() flashtier.Recovery {
 		}
 		sum.Items, sum.Bytes, sum.Pages = sum.Items+r.Items, sum.Bytes+r.Bytes, sum.Pages+r.Pages
 		sum.Expired, sum.Dead, sum.Flushed = sum.Expired+r.Expired, sum.Dead+r.Dead, sum.Flushed+r.Flushed
+		sum.LeftOut += r.LeftOut
 		sum.BadBlobs, sum.BadPages, sum.PagesAside = sum.BadBlobs+r.BadBlobs, sum.BadPages+r.BadPages, sum.PagesAside+r.PagesAside
 		sum.PagesScanned, sum.BadRecords = sum.PagesScanned+r.PagesScanned, sum.BadRecords+r.BadRecords
 		sum.Duration = max(sum.Duration, r.Duration)

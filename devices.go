@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/hearthcache/hearth/flashtier"
 	"github.com/hearthcache/hearth/ioq"
@@ -19,6 +20,11 @@ type devices struct {
 	all       []*device    // fixed after Open; at least one
 	conflicts atomic.Int64 // keys that recovery found on two devices
 	absent    []*device    // that Open could not reach, and that there is nothing of
+
+	// Of taking a device out, one at a time.
+	run      flashtier.Run // that all which are left are part of
+	removing atomic.Bool
+	tryAgain time.Time // not before; of clockLoop
 }
 
 // placeUnit is the bytes of a unit of places.
@@ -33,7 +39,8 @@ type device struct {
 	first      flashtier.PageID // the number of its first page
 	base       uint64           // the place of that page, in units of 8 bytes
 	recovery   flashtier.Recovery
-	done, toDo int64 // records of the recovery, under Cache.progressing
+	done, toDo int64       // records of the recovery, under Cache.progressing
+	gone       atomic.Bool // taken out: nothing is read, written or journaled there
 	queue      ioq.Queue
 	owned      bool // the queue goes with the device
 }
@@ -63,11 +70,14 @@ func (ds *devices) holding(id flashtier.PageID) (*device, flashtier.PageID) {
 	return ds.all[0], id
 }
 
-// each calls do for every device and joins the errors.
+// each calls do for every device that has not been taken out, and joins the
+// errors.
 func (ds *devices) each(do func(d *device) error) error {
 	var errs []error
 	for _, d := range ds.all {
-		errs = append(errs, do(d))
+		if !d.gone.Load() {
+			errs = append(errs, do(d))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -77,6 +87,9 @@ func (ds *devices) each(do func(d *device) error) error {
 // StartRead submits the read of a record.
 func (ds *devices) StartRead(a flashtier.Addr, n ioq.Notifier, tag uint64) (*flashtier.Read, error) {
 	d, local := ds.at(a)
+	if d.gone.Load() {
+		return nil, flashtier.ErrGone
+	}
 	return d.StartRead(local, n, tag)
 }
 
@@ -88,8 +101,9 @@ func (ds *devices) Version(a flashtier.Addr) uint32 {
 
 // Died journals that a slot pointed at a until now.
 func (ds *devices) Died(a flashtier.Addr) {
-	d, local := ds.at(a)
-	d.Died(local)
+	if d, local := ds.at(a); !d.gone.Load() {
+		d.Died(local)
+	}
 }
 
 // Dead counts that nothing points at a any more.
@@ -100,15 +114,16 @@ func (ds *devices) Dead(a flashtier.Addr) {
 
 // Touched journals a new expiry time.
 func (ds *devices) Touched(a flashtier.Addr, exptime uint32) {
-	d, local := ds.at(a)
-	d.Touched(local, exptime)
+	if d, local := ds.at(a); !d.gone.Load() {
+		d.Touched(local, exptime)
+	}
 }
 
 // JournalRoom tells whether changes may begin: whichever device has the item, its
 // journal has room.
 func (ds *devices) JournalRoom() bool {
 	for _, d := range ds.all {
-		if !d.JournalRoom() {
+		if !d.JournalRoom() && !d.gone.Load() {
 			return false
 		}
 	}
@@ -118,7 +133,9 @@ func (ds *devices) JournalRoom() bool {
 // Flush journals on every device that all is dead.
 func (ds *devices) Flush() {
 	for _, d := range ds.all {
-		d.Flush()
+		if !d.gone.Load() {
+			d.Flush()
+		}
 	}
 }
 
@@ -160,7 +177,13 @@ func (ds *devices) CommitAll() error { return ds.each(func(d *device) error { re
 func (ds *devices) MarkClean() error { return ds.each(func(d *device) error { return d.MarkClean() }) }
 
 // Close closes the tiers, and the queues that are theirs.
-func (ds *devices) Close() error { return ds.each((*device).close) }
+func (ds *devices) Close() error {
+	var errs []error
+	for _, d := range ds.all {
+		errs = append(errs, d.close())
+	}
+	return errors.Join(errs...)
+}
 
 func (d *device) close() error { return errors.Join(d.Tier.Close(), d.closeQueue()) }
 
@@ -187,7 +210,9 @@ func (ds *devices) HotList() (hashes []uint64, err error) {
 // FreePages is how many pages could be written at once.
 func (ds *devices) FreePages() (n int) {
 	for _, d := range ds.all {
-		n += d.FreePages()
+		if !d.gone.Load() {
+			n += d.FreePages()
+		}
 	}
 	return n
 }
@@ -202,6 +227,9 @@ func (ds *devices) Victim() (flashtier.PageID, bool) {
 		})
 	}
 	for _, d := range order {
+		if d.gone.Load() {
+			continue
+		}
 		if id, ok := d.Victim(); ok {
 			return d.first + id, true
 		}

@@ -65,7 +65,7 @@ func (w *deviceWriter) begin(keyLen, maxVal int) ([]byte, error) {
 		if l.rank > 0 && errors.Is(worst, flashtier.ErrBusy) {
 			break // a buffer of the bucket's own device will be free in a moment
 		}
-		dst, err := l.Reserve(keyLen, maxVal)
+		dst, err := l.reserve(keyLen, maxVal)
 		if err == nil {
 			w.at = l
 			for _, passed := range w.lanes[:i] {
@@ -78,6 +78,14 @@ func (w *deviceWriter) begin(keyLen, maxVal int) ([]byte, error) {
 		}
 	}
 	return nil, worst
+}
+
+// reserve is Reserve, but that a device which was taken out takes nothing.
+func (l *lane) reserve(keyLen, maxVal int) ([]byte, error) {
+	if l.d.gone.Load() {
+		return nil, flashtier.ErrDeviceOut
+	}
+	return l.Reserve(keyLen, maxVal)
 }
 
 // hope is how much there is in trying again after err: a buffer comes back by

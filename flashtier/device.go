@@ -26,6 +26,9 @@ func (t *Tier) takesWrites() (try, ok bool) {
 	return true, now >= at && t.outUntil.CompareAndSwap(at, now+deviceAgain)
 }
 
+// FailedReads is how many reads of the device have failed since one succeeded.
+func (t *Tier) FailedReads() int { return int(t.failedReads.Load()) }
+
 // Out tells whether the device takes no writes.
 func (t *Tier) Out() bool { return t.out.Load() }
 

@@ -111,8 +111,12 @@ func (r *Read) Finish(key []byte) (Record, error) {
 	r.took(key)
 	if r.op.Err != nil {
 		t.counts.readIO.Add(1)
+		t.failedReads.Add(1)
 		t.fault(r.page)
 		return Record{}, fmt.Errorf("%w: read %s at %v: %w", ErrIO, r.page.file.Path(), r.addr, r.op.Err)
+	}
+	if t.failedReads.Load() != 0 {
+		t.failedReads.Store(0)
 	}
 	life := Life{Format: r.page.format, Version: r.version, Base: t.base(r.page.id)}
 	rec, n, err := DecodeRecord(r.op.Buf[r.skip:], life, r.off)

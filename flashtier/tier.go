@@ -63,17 +63,18 @@ var (
 // Goroutines, from Open to Close: journalLoop, which syncs and folds the journal,
 // commitLoop, which takes blobs to the catalog, and the catalog's writeLoop.
 type Tier struct {
-	opt       Options
-	queue     ioq.Queue
-	lock      *os.File
-	pageSize  int64
-	pageUnits uint64   // a page's size in units
-	pages     []page   // of fixed length; page.go says what guards its fields
-	batches   []*Batch // all there are
-	reads     readBuffers
-	counts    counts
-	out       atomic.Bool   // the device is out
-	outUntil  atomic.Uint32 // when it is tried again, by the clock
+	opt         Options
+	queue       ioq.Queue
+	lock        *os.File
+	pageSize    int64
+	pageUnits   uint64   // a page's size in units
+	pages       []page   // of fixed length; page.go says what guards its fields
+	batches     []*Batch // all there are
+	reads       readBuffers
+	counts      counts
+	failedReads atomic.Int32  // in a row
+	out         atomic.Bool   // the device is out
+	outUntil    atomic.Uint32 // when it is tried again, by the clock
 
 	catalog  *catalog
 	journal  *journal

@@ -130,7 +130,8 @@ func (h *admin) general() []stat {
 	stats = append(stats, h.crawls(&s.Expiry)...)
 	stats = append(stats, h.logs()...)
 	stats = append(stats, own(&s)...)
-	return append(stats, goRuntime()...)
+	stats = append(stats, goRuntime()...)
+	return append(stats, devices(h.cache.Devices())...)
 }
 
 func (h *admin) process() []stat {

@@ -165,6 +165,24 @@ func own(s *hearth.Stats) []stat {
 	)
 }
 
+// devices is a line for each property of each device, if there are several.
+func devices(list []hearth.DeviceStats) (stats []stat) {
+	if len(list) < 2 {
+		return nil
+	}
+	for i, d := range list {
+		name, f := "hearth_device_"+strconv.Itoa(i)+"_", &d.Flash
+		stats = append(stats,
+			gauge(name+"dir", d.Dir), gauge(name+"size", d.Size), gauge(name+"state", string(d.State)),
+			gauge(name+"recovery_mode", strings.ReplaceAll(string(d.Recovery.Mode), " ", "_")),
+			gauge(name+"pages_free", f.PagesFree), gauge(name+"pages_used", f.PagesUsed),
+			gauge(name+"items", f.ObjectsUsed), counter(name+"written", f.DeviceBytesWritten),
+			counter(name+"read_errors", f.ReadIO), counter(name+"write_errors", f.WriteErrors),
+		)
+	}
+	return stats
+}
+
 func yesNo(b bool) string {
 	if b {
 		return "yes"
