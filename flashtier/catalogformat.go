@@ -251,12 +251,12 @@ func (r *run) encode() []byte {
 	le.PutUint64(v[16:], r.before)
 	le.PutUint32(v[24:], r.incarnation)
 	v[28] = bitIf(r.pending, runPending)
-	sealValue([]byte(keyRun), v)
+	sealValue([]byte(keyRun), v, catalogVersion)
 	return v
 }
 
 func decodeRun(v []byte) (run, error) {
-	if err := checkValue([]byte(keyRun), v, runSize); err != nil {
+	if err := checkValue([]byte(keyRun), v, runSize, catalogVersion); err != nil {
 		return run{}, err
 	}
 	return run{
