@@ -1,10 +1,19 @@
 package hearth
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
+
+	"github.com/hearthcache/hearth/flashtier"
+	"github.com/hearthcache/hearth/ioq/ioqtest"
 )
 
 // deviceOptions are those of a small cache over n devices below dir, of 16 pages
@@ -93,5 +102,165 @@ func TestDevicesComeAndGo(t *testing.T) {
 	}
 	if err := m.c.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// onDevice strikes calls on files below dir.
+func onDevice(dir string, of ioqtest.Injector) ioqtest.Injector {
+	return func(c ioqtest.Call) ioqtest.Fault {
+		if !strings.HasPrefix(c.Path, dir+"/") {
+			return ioqtest.Fault{}
+		}
+		return of(c)
+	}
+}
+
+// TestDeviceFails has every read of one of two devices fail: it is taken out with
+// its items, which are misses from then on; all of the other's are still there;
+// and when it comes back healed after a restart, it brings nothing old.
+func TestDeviceFails(t *testing.T) {
+	t.Parallel()
+	disk := ioqtest.NewDisk(t, ioqtest.DiskOptions{})
+	o := deviceOptions(t.TempDir(), 2)
+	o.Queue = disk
+	c, err := Open("", quiet(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &model{t: t, c: c, rng: seeded(t), items: map[string]*Item{}}
+	for i := range 3000 {
+		m.set(fmt.Sprint("key-", i), 5000)
+	}
+	m.reopen(o) // all is on flash
+	if list := m.c.Devices(); list[0].Flash.ObjectsUsed < 1000 || list[1].Flash.ObjectsUsed < 1000 {
+		t.Fatalf("%d and %d items", list[0].Flash.ObjectsUsed, list[1].Flash.ObjectsUsed)
+	}
+	bad := m.c.Devices()[0]
+	disk.Inject(onDevice(bad.Dir, ioqtest.From(0, ioqtest.Is(ioqtest.Read), ioqtest.Fault{Err: syscall.EIO})))
+	ctx := context.Background()
+	for i := 0; m.c.Devices()[0].State != DeviceOut; i++ {
+		if i > 30_000 {
+			t.Fatalf("not out: %+v", m.c.Devices()[0])
+		}
+		m.c.Get(ctx, fmt.Sprint("key-", i%3000)) // one that is missed is looked for again below
+		if i%3000 == 2999 {
+			time.Sleep(tick) // of the clock that looks for it
+		}
+	}
+	left := 0
+	for i := range 3000 {
+		if _, err := m.c.Get(ctx, fmt.Sprint("key-", i)); err == nil {
+			left++
+		}
+	}
+	if good := m.c.Devices()[1].Flash.ObjectsUsed; int64(left) != good {
+		t.Errorf("%d items are left, the other device has %d", left, good)
+	}
+	for i := range 1000 { // which the device that is out would not know of
+		m.set(fmt.Sprint("key-", i), 3000)
+	}
+	disk.Inject(nil)
+	m.reopen(o)
+	if d := m.c.Devices()[0]; d.Recovery.Mode != flashtier.ModeCold || d.State != DeviceIn {
+		t.Errorf("the device is back as %s, %s", d.State, d.Recovery.Mode)
+	}
+	for key := range m.items {
+		m.get(key)
+	}
+	if err := m.c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// set stores a value of n bytes.
+func (m *model) set(key string, n int) {
+	m.t.Helper()
+	it := Item{Key: key, Value: []byte(strings.Repeat(string(rune('a'+m.rng.IntN(26))), n))}
+	if err := m.c.Set(context.Background(), it); err != nil {
+		m.t.Fatal(err)
+	}
+	m.items[key] = &it
+}
+
+// TestDevicesSpread fills two devices, the larger one more, and a bucket's own
+// device before those of bucket default.
+func TestDevicesSpread(t *testing.T) {
+	t.Parallel()
+	o := deviceOptions(t.TempDir(), 3)
+	o.Devices[1].Size, o.Devices[2].Size, o.Devices[2].Bucket = 32<<20, 8<<20, "compact"
+	m := &model{t: t, c: openTest(t, o), rng: seeded(t), items: map[string]*Item{}}
+	for i := range 6000 {
+		m.set(fmt.Sprint("key-", i), 5000)
+	}
+	list := m.c.Devices()
+	a, b := list[0].Flash.BytesWritten, list[1].Flash.BytesWritten
+	if ratio := float64(b) / float64(a); ratio < 1.2 || ratio > 2.4 {
+		t.Errorf("%d and %d bytes went to devices of sizes 1 and 2", a, b)
+	}
+	if list[2].Flash.BytesWritten != 0 {
+		t.Errorf("%d bytes went to the device of bucket compact", list[2].Flash.BytesWritten)
+	}
+	// Written by hand, more than the compact device holds: the rest falls back.
+	w := m.c.flash.NewWriter(flashtier.BucketCompact)
+	for i := range 16 << 20 / 50_000 {
+		for {
+			dst, err := w.Reserve(4, 50_000)
+			if err == nil {
+				if _, err := w.Commit(uint64(i), []byte("key!"), dst[:50_000], 0, 0, 0, 0); err != nil {
+					t.Fatal(err)
+				}
+				break
+			}
+			if !errors.Is(err, flashtier.ErrBufferFull) {
+				t.Fatal(err)
+			}
+			b, _ := w.Flush()
+			b.Release()
+		}
+	}
+	list = m.c.Devices()
+	if n := list[2].Flash.PagesFree; n != 0 {
+		t.Errorf("%d pages of the device of bucket compact are free", n)
+	}
+	if a2, b2 := list[0].Flash.BytesWritten, list[1].Flash.BytesWritten; a2+b2 == a+b {
+		t.Error("nothing fell back to the devices of bucket default")
+	}
+}
+
+// TestDevicesRefused gives devices that cannot be worked with.
+func TestDevicesRefused(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, change := range map[string]func(o *Options){
+		"holds fewer than 4 pages":    func(o *Options) { o.Devices[1].Size = 3 << 20 },
+		"is given twice":              func(o *Options) { o.Devices[1].Dir = o.Devices[0].Dir + "/." },
+		"no bucket is called \"hot\"": func(o *Options) { o.Devices[1].Bucket = "hot" },
+		"no device is of bucket":      func(o *Options) { o.Devices[0].Bucket, o.Devices[1].Bucket = "old", "compact" },
+		"is not that of all devices":  func(o *Options) { o.FlashSize = 1 << 20 },
+		"not within 0 and":            func(o *Options) { o.Devices[1].Size = 8 << 40 },
+		"needs a directory":           func(o *Options) { o.Devices[1].Dir = "" },
+		"not a directory":             func(o *Options) { o.Devices[1].Dir = file },
+	} {
+		o := deviceOptions(dir, 2)
+		change(&o)
+		if c, err := Open("", quiet(o)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+			if err == nil {
+				c.Close()
+			}
+		}
+	}
+	o := deviceOptions(dir, 2)
+	o.Devices[1].Dir, o.SkipMissing = file, true
+	c, err := Open("", quiet(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if list := c.Devices(); len(list) != 2 || list[0].State != DeviceIn || list[1].State != DeviceAbsent || list[1].Dir != file {
+		t.Errorf("%+v", list)
 	}
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // deviceWriter is a flashtier.Writer over all devices: each write buffer goes to
-// the one whose turn it is, so that all fill alike by their sizes. One that takes
-// nothing at the moment is passed over. It is for one goroutine at a time.
+// the one whose turn it is, so that all fill alike by their sizes, as far as each
+// keeps up. One that takes nothing at the moment is passed over. It is for one goroutine at a time.
 type deviceWriter struct {
 	lanes []*lane
 	at    *lane // whose write buffer is being filled; nil before the first and after Flush
@@ -61,17 +61,21 @@ func (w *deviceWriter) begin(keyLen, maxVal int) ([]byte, error) {
 		})
 	}
 	var worst error
-	for i, l := range w.lanes {
+	var passed []*lane
+	for _, l := range w.lanes {
 		if l.rank > 0 && errors.Is(worst, flashtier.ErrBusy) {
 			break // a buffer of the bucket's own device will be free in a moment
 		}
 		dst, err := l.reserve(keyLen, maxVal)
 		if err == nil {
 			w.at = l
-			for _, passed := range w.lanes[:i] {
-				passed.written = max(passed.written, l.written) // or it would get all once it takes something
+			for _, p := range passed {
+				p.written = max(p.written, l.written) // or it would get all once it takes something
 			}
 			return dst, nil
+		}
+		if !errors.Is(err, flashtier.ErrBusy) {
+			passed = append(passed, l)
 		}
 		if worst == nil || hope(err) > hope(worst) {
 			worst = err
