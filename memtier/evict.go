@@ -11,7 +11,7 @@ func (t *Tier) TakeOldest(idle, now uint32) (*Victim, bool) {
 		return nil, false
 	}
 	m := &t.segs.meta[n]
-	return &Victim{t: t, n: n, end: m.used(), large: n >= t.segs.first}, true
+	return &Victim{t: t, n: n, end: m.used(), large: n >= t.segs.first, keeps: t.keeper.threshold()}, true
 }
 
 // SealActive seals the segment that is being written, if it was begun at least
@@ -66,6 +66,9 @@ type Victim struct {
 	cur     record
 	loc     Loc
 	hash    uint64
+	keeps   threshold
+	alive   census // what was judged, and may be kept
+	judged  bool   // for the keeper to learn from
 	kept    uint64 // units copied to the newest segment
 	large   bool
 	stay    bool   // a large one that is kept
@@ -85,7 +88,7 @@ func (v *Victim) Next() bool {
 }
 
 // Rewind goes back before the first record, to judge what is still there again.
-func (v *Victim) Rewind() { v.at = 0 }
+func (v *Victim) Rewind() { v.at, v.alive = 0, census{} }
 
 // Hash is the hash of the current record's key.
 func (v *Victim) Hash() uint64 { return v.hash }
@@ -99,11 +102,12 @@ func (v *Victim) Loc() Loc { return v.loc }
 // ValueCap is the longest value that the current record can have, in bytes.
 func (v *Victim) ValueCap() int { return len(v.cur.room()) }
 
-// Judge decides about the current record. Only if mayKeep is set is it kept,
-// and no more than half a segment of each victim. For Demote the value is
-// appended to dst, unless that is nil.
+// Judge decides about the current record. Only if mayKeep is set is it kept, if
+// it is worth it, and no more than three quarters of a segment of each victim. For
+// Demote the value is appended to dst, unless that is nil.
 func (v *Victim) Judge(now uint32, mayKeep bool, dst []byte) (Verdict, Item, []byte) {
 	t := v.t
+	v.judged = v.judged || mayKeep
 	s := t.lock(v.hash)
 	defer s.mu.Unlock()
 	p := t.findLocked(s, v.hash)
@@ -117,7 +121,7 @@ func (v *Victim) Judge(now uint32, mayKeep bool, dst []byte) (Verdict, Item, []b
 		t.expireLocked(s, p)
 		return Lapsed, it, dst
 	}
-	if mayKeep && p.access() > 0 && v.keepLocked(s, p, now) {
+	if mayKeep && v.keepLocked(s, p, now) {
 		it.Loc = p.loc()
 		return Kept, it, dst
 	}
@@ -137,11 +141,13 @@ func (v *Victim) Keep(now uint32) bool {
 	return p != nil && p.loc() == v.loc && v.copyLocked(s, p, now)
 }
 
-// keepLocked copies the current record, of a locked shard, to the newest
-// segment. A large one stays where it is and becomes the newest by Free.
+// keepLocked copies the current record, of a locked shard, to the newest segment,
+// if it is worth it. A large one stays where it is and becomes the newest by Free.
 func (v *Victim) keepLocked(s *shard, p *slot, now uint32) bool {
 	units := unitsFor(v.cur.keyLen(), v.cur.valLen())
-	if !v.large && v.kept+units > 1<<v.t.segs.shift/2 {
+	w := worth(p.access(), units)
+	v.alive[w] += units
+	if !v.keeps.keeps(p.access(), w, v.hash) || !v.large && v.kept+units > 3<<v.t.segs.shift/4 {
 		return false
 	}
 	return v.copyLocked(s, p, now)
@@ -187,6 +193,9 @@ func (v *Victim) Evict() bool {
 // Free gives the segment back. Records that a slot still points at are evicted.
 func (v *Victim) Free() {
 	g := v.t.segs
+	if v.judged {
+		v.t.keeper.learn(&v.alive, v.end, 1<<g.shift)
+	}
 	if v.stay {
 		g.keepLarge(v.n, v.stayed)
 		return

@@ -93,11 +93,12 @@ func (o *Options) validate() error {
 // Tier is the RAM tier. Its methods may be called by several goroutines at
 // once, but for Close.
 type Tier struct {
-	index *index
-	segs  *segments
-	hot   *hot // nil without a hot cache
-	seed  uint64
-	item  int // longest value, bytes
+	index  *index
+	segs   *segments
+	keeper keeper
+	hot    *hot // nil without a hot cache
+	seed   uint64
+	item   int // longest value, bytes
 
 	// epoch counts calls of FlushAll. A shard whose own epoch is older clears
 	// itself as soon as it is locked, so no slot of an older epoch is seen.
