@@ -35,6 +35,7 @@ type Part struct {
 	Index  Index  // of a PartIndex
 	Bytes  []byte // the frame's, and maybe more; of a PartBad what can be read
 	Err    error  // of a PartBad
+	format uint32 // of the frame
 }
 
 // PageFile is what is known of a page before it is walked.
@@ -294,6 +295,9 @@ func (w *Walker) space(from, to int64) error {
 func (w *Walker) give(p Part) error {
 	w.part = p
 	w.part.Extent = w.extent
+	if w.part.format = w.page.Format; w.older && len(p.Bytes) >= minRecord {
+		w.part.format = w.life().older(p.Bytes).Format
+	}
 	return w.fn(&w.part)
 }
 

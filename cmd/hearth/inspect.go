@@ -27,7 +27,7 @@ func newInspectCommand() *cobra.Command {
 		summary,
 		newInspectVerifyCommand(), newInspectPagesCommand(), newInspectPageCommand(),
 		newInspectRecordsCommand(), newInspectGetCommand(), newInspectExportCommand(), newInspectMapCommand(),
-		newInspectRepairCommand(),
+		newInspectHexdumpCommand(), newInspectRepairCommand(),
 	)
 	return cmd
 }

@@ -43,6 +43,7 @@ func FuzzPage(f *testing.F) {
 		ctx := context.Background()
 		for _, err := range []error{
 			d.PrintPage(ctx, io.Discard, d.Pages[0], true),
+			d.Hexdump(ctx, io.Discard, d.Pages[0], Range{}),
 			d.Records(ctx, Filter{}, nil, func(*Found) error { return nil }),
 		} {
 			if err != nil && !errors.Is(err, ErrBadPlaces) && !errors.Is(err, flashtier.ErrFormat) {

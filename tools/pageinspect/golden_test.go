@@ -34,6 +34,11 @@ var outputs = map[string]func(t *testing.T, d *Dir, out io.Writer) error{
 		must(t, err)
 		return d.PrintPage(t.Context(), out, p, false)
 	},
+	"hexdump": func(t *testing.T, d *Dir, out io.Writer) error {
+		p, err := d.Page("1")
+		must(t, err)
+		return d.Hexdump(t.Context(), out, p, Range{})
+	},
 	"records.txt":  list(Lister{Text: true}),
 	"records.hex":  list(Lister{Text: true, HexKeys: true}),
 	"records.csv":  list(Lister{CSV: true}),
