@@ -55,16 +55,18 @@ type Cache struct {
 	progressAt   time.Time // the last line of progress; of Open and Close alone
 	unwarmed     []uint64  // of the list of hot values, what warmLoop has not come to; of Close, once that has ended
 
-	now     atomic.Uint32 // coarse clock, Unix seconds
-	cas     atomic.Uint64 // the last CAS given out
-	flushAt atomic.Uint32 // when a delayed FlushAll is due, 0 if none
-	hotGain hotGain
-	balance balance
-	written wearLog
-	expiry  expiry
-	room    room
-	count   counters
-	started time.Time
+	now       atomic.Uint32 // coarse clock, Unix seconds
+	cas       atomic.Uint64 // the last CAS given out
+	flushAt   atomic.Uint32 // when a delayed FlushAll is due, 0 if none
+	hotGain   hotGain
+	balance   balance
+	written   wearLog
+	expiry    expiry
+	room      room
+	reclaimer *reclaimer            // nil without flash
+	twins     atomic.Pointer[twins] // nil but for a moment of a rescue
+	count     counters
+	started   time.Time
 
 	closed atomic.Bool
 	stop   chan struct{}
@@ -111,10 +113,17 @@ func Open(dir string, opts Options) (*Cache, error) {
 	if err := c.loadMemory(); err != nil {
 		return nil, errors.Join(err, mem.Close())
 	}
+	if c.flash != nil {
+		c.reclaimer = c.newReclaimer()
+	}
 	c.loops.Add(3)
 	go c.clockLoop()
 	go c.demoteLoop()
 	go c.sweepLoop()
+	if c.flash != nil {
+		c.loops.Add(1)
+		go c.reclaimLoop()
+	}
 	if c.hot {
 		c.loops.Add(2)
 		go c.warmLoop()
@@ -226,8 +235,12 @@ func (c *Cache) died(it memtier.Item) {
 }
 
 func (c *Cache) journalDead(a flashtier.Addr) {
-	if !planted() {
-		c.flash.Died(a)
+	if planted() {
+		return
+	}
+	c.flash.Died(a)
+	if was, ok := c.twinOf(a); ok {
+		c.flash.Died(was)
 	}
 }
 

@@ -8,9 +8,12 @@ import (
 	"github.com/hearthcache/hearth/memtier"
 )
 
-// writeBuffers is how many write buffers the flash tier has: one being filled
-// while the others are on their way.
-const writeBuffers = 4
+// Write buffers of the flash tier: one is being filled while others are on their
+// way, and one is for rescued records.
+const (
+	writeBuffers  = 5
+	rescueBuffers = 1
+)
 
 // demoter empties the oldest segments: what was read since it was written stays
 // in RAM, the rest is written to flash, or dropped where there is none. Only
@@ -27,8 +30,9 @@ type demoter struct {
 	settle   []victim      // segments emptied into that buffer
 	flying   []*shipment   // buffers on their way, oldest first
 	spare    []*shipment
-	failures int   // buffers that flash did not take
-	bytes    int64 // of the records in the buffer being filled, as they are in RAM
+	page     func() bool // waits for a free page, when none is; false if there will be none
+	failures int         // buffers that flash did not take
+	bytes    int64       // of the records in the buffer being filled, as they are in RAM
 	wear     wearLimit
 	age      uint32    // seconds for which values that move were not used; 0 while RAM is short
 	stayed   int       // records that were refused and stayed in RAM, of the present demoteAged
@@ -41,8 +45,11 @@ type demoter struct {
 type move struct {
 	hash uint64
 	from memtier.Loc
-	cas  uint64
+	cas  uint64         // of one from RAM
+	was  flashtier.Addr // of one from flash, what from is
 	to   flashtier.Addr // 0 once it proved to be dead on arrival
+
+	fetched bool // of one from flash: the record says that the item was read
 
 	exptime uint32 // the slot's when it was repointed: a touch may have come after the copy
 }
@@ -65,6 +72,9 @@ type shipment struct {
 func (c *Cache) demoteLoop() {
 	defer c.loops.Done()
 	d := c.newDemoter()
+	if c.reclaimer != nil {
+		defer close(c.reclaimer.stop)
+	}
 	defer d.drain()
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
@@ -84,7 +94,7 @@ func (c *Cache) demoteLoop() {
 func (c *Cache) newDemoter() *demoter {
 	d := &demoter{c: c, wear: wearLimit{limit: &c.tuned.writeLimit}}
 	if c.flash != nil {
-		d.w = c.flash.NewWriter(flashtier.BucketDefault)
+		d.w, d.page = c.flash.NewWriter(flashtier.BucketDefault), c.reclaimer.await
 	}
 	return d
 }
@@ -170,7 +180,7 @@ func (d *demoter) reserve(v *memtier.Victim) []byte {
 		case errors.Is(err, flashtier.ErrBufferFull):
 			d.ship()
 		case errors.Is(err, flashtier.ErrBusy) && d.arrive():
-		case errors.Is(err, flashtier.ErrNoPage) && d.reclaim():
+		case errors.Is(err, flashtier.ErrNoPage) && d.freePage():
 		case errors.Is(err, flashtier.ErrDeviceOut) && d.arrive(): // which may have brought it in again
 		case errors.Is(err, flashtier.ErrIO): // that page could not be begun; after some, the device is out
 		default:
@@ -178,6 +188,14 @@ func (d *demoter) reserve(v *memtier.Victim) []byte {
 		}
 	}
 	return nil
+}
+
+// freePage waits until a page is free. What is on its way must have its slots
+// first: only then can its page be reclaimed, and that may be the only one.
+func (d *demoter) freePage() bool {
+	for d.arrive() {
+	}
+	return d.page()
 }
 
 // ship hands the write buffer to the queue.
@@ -199,6 +217,9 @@ func (d *demoter) ship() {
 	s.batch = batch
 	d.flying = append(d.flying, s)
 	d.measure()
+	if d.c.reclaimer.wanting() {
+		d.c.reclaimer.nudge()
+	}
 }
 
 // measure looks at what was written to flash.
@@ -217,7 +238,9 @@ func (d *demoter) arrive() bool {
 	s := d.flying[0]
 	d.flying = append(d.flying[:0], d.flying[1:]...)
 	if d.written(s.batch) {
-		d.repoint(s)
+		d.c.repoint(s.batch, s.moves)
+		d.c.count.demoted.Add(uint64(len(s.moves)))
+		d.c.count.demotedBytes.Add(uint64(s.bytes))
 		s.batch.Release()
 	} else {
 		d.failures++
@@ -232,29 +255,31 @@ func (d *demoter) arrive() bool {
 
 // repoint has the slots point at what is on flash now, where they still point at
 // the very records that were copied, and hands those to the catalog.
-func (d *demoter) repoint(s *shipment) {
-	c := d.c
-	gen := s.batch.Generation()
-	for i, m := range s.moves {
+func (c *Cache) repoint(b *flashtier.Batch, moves []move) {
+	gen := b.Generation()
+	for i := range moves {
+		m := &moves[i]
 		loc, class := locOf(m.to)
-		exptime, ok := c.mem.Repoint(m.hash, m.from, m.cas, loc, class)
+		ok := false
+		if m.from.OnFlash() {
+			m.exptime, ok = c.mem.Relocate(m.hash, m.from, loc, class, m.fetched)
+		} else {
+			m.exptime, ok = c.mem.Repoint(m.hash, m.from, m.cas, loc, class)
+		}
 		if !ok {
 			c.flash.Dead(m.to)
-			s.moves[i].to = 0
+			m.to = 0
 		}
-		s.moves[i].exptime = exptime
 	}
-	for now := s.batch.Generation(); gen != now; now = s.batch.Generation() {
+	for now := b.Generation(); gen != now; now = b.Generation() {
 		gen = now // a flush came in between: only what was set after it is left
-		for i, m := range s.moves {
+		for i, m := range moves {
 			if loc, _ := locOf(m.to); m.to != 0 && c.mem.LocOf(m.hash) != loc {
-				s.moves[i].to = 0
+				moves[i].to = 0
 			}
 		}
 	}
-	c.count.demoted.Add(uint64(len(s.moves)))
-	c.count.demotedBytes.Add(uint64(s.bytes))
-	s.batch.Commit(gen, func(i int) (uint32, bool) { return s.moves[i].exptime, s.moves[i].to != 0 })
+	b.Commit(gen, func(i int) (uint32, bool) { return moves[i].exptime, moves[i].to != 0 })
 }
 
 // written waits for the batch and tells whether it is on flash.

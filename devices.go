@@ -217,9 +217,15 @@ func (ds *devices) FreePages() (n int) {
 	return n
 }
 
-// Victim takes the page to be reclaimed next: of the device with the fewest free
+// wanting tells whether a device that takes writes has fewer free pages than o asks
+// for.
+func (ds *devices) wanting(o *Reclaim) bool {
+	return slices.ContainsFunc(ds.all, func(d *device) bool { return !d.gone.Load() && !d.Out() && d.FreePages() < o.freePages(d.PageCount()) })
+}
+
+// Pick gives the page to be reclaimed next: of the device with the fewest free
 // pages that has one to give. Those that take no writes come last.
-func (ds *devices) Victim() (flashtier.PageID, bool) {
+func (ds *devices) Pick(due bool) (flashtier.Victim, bool) {
 	order := ds.all
 	if len(order) > 1 {
 		order = slices.SortedStableFunc(slices.Values(order), func(a, b *device) int {
@@ -230,11 +236,12 @@ func (ds *devices) Victim() (flashtier.PageID, bool) {
 		if d.gone.Load() {
 			continue
 		}
-		if id, ok := d.Victim(); ok {
-			return d.first + id, true
+		if v, ok := d.Pick(due); ok {
+			v.ID += d.first
+			return v, true
 		}
 	}
-	return 0, false
+	return flashtier.Victim{}, false
 }
 
 func outRank(d *device) int {
@@ -244,13 +251,41 @@ func outRank(d *device) int {
 	return 0
 }
 
-// Entries calls fn for every record of a page that Victim gave.
+// pagesOf is how many pages the device has that page id is on.
+func (ds *devices) pagesOf(id flashtier.PageID) int {
+	d, _ := ds.holding(id)
+	return d.PageCount()
+}
+
+// Entries calls fn for every record of a page that Pick gave.
 func (ds *devices) Entries(id flashtier.PageID, fn func(hash uint64, a flashtier.Addr)) error {
 	d, local := ds.holding(id)
 	return d.Entries(local, func(hash uint64, a flashtier.Addr) { fn(hash, d.through(a)) })
 }
 
-// Free gives a page back that Victim gave.
+// NamedEntries is Entries by the catalog.
+func (ds *devices) NamedEntries(id flashtier.PageID, fn func(hash uint64, a flashtier.Addr)) error {
+	d, local := ds.holding(id)
+	return d.NamedEntries(local, func(hash uint64, a flashtier.Addr) { fn(hash, d.through(a)) })
+}
+
+// Salvage reads records of a page that Pick gave.
+func (ds *devices) Salvage(id flashtier.PageID, addrs []flashtier.Addr, read func(n int64) bool, fn func(i int, rec *flashtier.Record, err error)) error {
+	d, local := ds.holding(id)
+	own := make([]flashtier.Addr, len(addrs))
+	for i, a := range addrs {
+		_, own[i] = ds.at(a)
+	}
+	return d.Salvage(local, own, read, fn)
+}
+
+// Forget takes a page that Pick gave from the catalog of its device.
+func (ds *devices) Forget(id flashtier.PageID) bool {
+	d, local := ds.holding(id)
+	return d.Forget(local)
+}
+
+// Free gives a page back that Pick gave.
 func (ds *devices) Free(id flashtier.PageID) {
 	d, local := ds.holding(id)
 	d.Free(local)

@@ -99,7 +99,7 @@ func (l *Lookup) arrive(rec *flashtier.Record) landing {
 		if exptime = a.Exptime; !l.c.mem.SetExptimeAt(l.hash, l.loc, exptime, look) {
 			return moved
 		}
-		l.c.flash.Touched(l.addr, exptime)
+		l.c.touched(l.addr, exptime)
 	}
 	now := l.c.now.Load()
 	it := memtier.Item{

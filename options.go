@@ -42,8 +42,9 @@ type Options struct {
 	MemoryFile string
 
 	// PageSize is the size of a page file in bytes, a multiple of 4096.
-	// 0 means 64 MiB, or an eighth of FlashSize, or of the smallest device, if that
-	// is less.
+	// 0 means 64 MiB, or a thirty-second of FlashSize, or of the smallest
+	// device, if that is less; but what
+	// four of the largest items take, up to an eighth of it.
 	PageSize int
 	// WriteBuffer is how many bytes are collected for one write to flash.
 	// A value that does not fit one stays in RAM until it is dropped. 0 means
@@ -66,6 +67,9 @@ type Options struct {
 	// dropped when RAM is short: first values that were never read, then all.
 	// Close is not bound by it. 0 means none.
 	WriteLimit int64
+
+	// Reclaim says how pages of the flash tier are freed.
+	Reclaim Reclaim
 
 	// IOEngine is auto, pread, pread+direct, uring or uring+direct; empty
 	// means auto. See package ioq.
@@ -138,7 +142,7 @@ func (o Options) withDefaults() Options {
 	def(&o.Memory, 64<<20)
 	def(&o.MaxItem, 1<<20)
 	def(&o.FlashSize, total(o.Devices))
-	def(&o.PageSize, int(min(64<<20, max(minPage, o.smallestDevice()/8&^(pageAlignment-1)))))
+	def(&o.PageSize, o.defaultPage())
 	def(&o.WriteBuffer, o.defaultWriteBuffer())
 	def(&o.Admit, "all")
 	def(&o.IOEngine, "auto")
@@ -160,6 +164,12 @@ func (o Options) withDefaults() Options {
 		o.HotPercent = 0
 	}
 	return o
+}
+
+func (o *Options) defaultPage() int {
+	flash := o.smallestDevice()
+	size := min(flash/8, max(flash/32, 4*int64(o.MaxItem)))
+	return int(min(64<<20, max(minPage, size&^(pageAlignment-1))))
 }
 
 func (o *Options) defaultWriteBuffer() int {
@@ -214,6 +224,9 @@ func (o Options) validate(dir string) error {
 		return nil
 	}
 	if _, err := parseAdmission(o.Admit); err != nil {
+		return err
+	}
+	if err := o.Reclaim.validate(); err != nil {
 		return err
 	}
 	return o.validateFlash(dir)

@@ -1,34 +1,175 @@
 package hearth
 
-import "github.com/hearthcache/hearth/flashtier"
+import (
+	"sync/atomic"
+	"time"
 
-// reclaim frees the oldest page of the flash tier with all that is in it, and
-// reports whether there was one. Only the demoter calls it.
-func (d *demoter) reclaim() bool {
-	// What is on its way must have its slots first: a slot repointed to a page
-	// after that page was reclaimed would be a header of something else.
-	for d.arrive() {
+	"github.com/hearthcache/hearth/flashtier"
+)
+
+// reclaimer frees pages of the flash tier ahead of need, so that nobody waits for
+// one unless flash is outrun. Only reclaimLoop calls it, or a test, or Close after
+// that has ended; await is for the demoter.
+//
+// What is alive in a page and was read is moved to another one before; see
+// rescue.go. The rest goes: the page leaves the catalog, synced, then its slots
+// are dropped, then it is space.
+type reclaimer struct {
+	c       *Cache
+	low     chan struct{}  // has an element when free pages may have become too few
+	asked   chan chan bool // a demoter wants a page, and to know whether there is one
+	stop    chan struct{}  // closed when no demoter asks any more
+	pressed atomic.Bool    // a demoter waits: there is no time to rescue anything
+	pace    pace
+	rescuer
+}
+
+func (c *Cache) newReclaimer() *reclaimer {
+	r := &reclaimer{c: c, low: make(chan struct{}, 1), asked: make(chan chan bool), stop: make(chan struct{})}
+	r.rescuer.begin(c)
+	return r
+}
+
+// reclaimLoop keeps some pages free, and frees those early of which nothing is
+// alive. It outlives demoteLoop, which may wait for a page to the end.
+func (c *Cache) reclaimLoop() {
+	defer c.loops.Done()
+	r := c.reclaimer
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	for {
+		select {
+		case <-r.stop:
+			return
+		case reply := <-r.asked:
+			reply <- c.flash.FreePages() > 0 || r.step(false)
+		case <-r.low:
+			r.keepFree()
+		case <-second.C:
+			r.pace.measure(c.flash.Stats())
+			for !c.stopping() && r.step(true) {
+			}
+			r.keepFree()
+		}
 	}
-	c := d.c
-	page, ok := c.flash.Victim()
+}
+
+// keepFree frees pages until enough are.
+func (r *reclaimer) keepFree() {
+	for !r.pressed.Load() && !r.c.stopping() && r.wanting() && r.step(false) {
+	}
+}
+
+// wanting tells whether fewer pages are free than there should be, of any device.
+func (r *reclaimer) wanting() bool {
+	return r.c.flash.wanting(r.c.tuned.reclaim.Load())
+}
+
+// nudge has reclaimLoop look how many pages are free.
+func (r *reclaimer) nudge() {
+	select {
+	case r.low <- struct{}{}:
+	default:
+	}
+}
+
+// await returns once a page is free. False says that none can be freed. The caller
+// must have nothing on its way, or the page to be freed could be that.
+func (r *reclaimer) await() bool {
+	r.pressed.Store(true)
+	defer r.pressed.Store(false)
+	reply := make(chan bool)
+	select {
+	case r.asked <- reply:
+		return <-reply
+	case <-r.stop:
+		return false
+	}
+}
+
+// atOnce is await when reclaimLoop has ended.
+func (r *reclaimer) atOnce() bool {
+	r.pressed.Store(true)
+	return r.step(false)
+}
+
+// step frees a page, or if due is set one by which nothing is lost, and reports
+// whether there was one.
+func (r *reclaimer) step(due bool) bool {
+	c := r.c
+	v, ok := c.flash.Pick(due)
 	if !ok {
 		return false
 	}
-	var evicted uint64
-	err := c.flash.Entries(page, func(hash uint64, a flashtier.Addr) {
-		if loc, _ := locOf(a); c.mem.DeleteAt(hash, loc) {
-			evicted++
-		}
-	})
-	if err != nil {
-		// Headers may be left. They do no harm: the page is retired, so that a
-		// read through one of them drops it.
-		c.opts.Logger.Warn("index of a page is unreadable", "page", page, "err", err)
+	var left []leftover
+	switch {
+	case v.Retired:
+	case v.Lifeless:
+		left = r.expire(v.ID)
+	default:
+		r.rescue(v)
 	}
+	if !c.flash.Forget(v.ID) {
+		return false
+	}
+	if v.ID == r.source {
+		r.parted()
+	}
+	evicted := r.evict(v, left)
 	c.count.flashEvicted.Add(evicted)
-	c.flash.Free(page)
+	c.flash.Free(v.ID)
 	if o := c.opts.Observer; o != nil {
-		o.Reclaimed(int(page), evicted)
+		o.Reclaimed(int(v.ID), evicted)
 	}
 	return true
+}
+
+// expire drops the slots that point into a lifeless page and are past their time.
+// That can be done while the catalog still names them, as a restart knows by itself
+// that they are. left are slots that are not: they were touched just now.
+func (r *reclaimer) expire(id flashtier.PageID) (left []leftover) {
+	c, now := r.c, r.c.now.Load()
+	err := c.flash.NamedEntries(id, func(hash uint64, a flashtier.Addr) {
+		loc, _ := locOf(a)
+		switch dropped, there := c.mem.ExpireAt(hash, loc, now); {
+		case dropped:
+			c.flash.Dead(a)
+		case there:
+			left = append(left, leftover{hash, a})
+		}
+	})
+	r.complain(id, err)
+	return left
+}
+
+// leftover is a slot that still points into a page which is to be freed.
+type leftover struct {
+	hash uint64
+	addr flashtier.Addr
+}
+
+// evict drops the slots that point into a page which has left the catalog: of a
+// lifeless one those in left, so that the page is not read.
+func (r *reclaimer) evict(v flashtier.Victim, left []leftover) (evicted uint64) {
+	drop := func(hash uint64, a flashtier.Addr) {
+		if loc, _ := locOf(a); r.c.mem.DeleteAt(hash, loc) {
+			evicted++
+		}
+	}
+	if v.Lifeless && !v.Retired {
+		for _, l := range left {
+			drop(l.hash, l.addr)
+		}
+		return evicted
+	}
+	r.complain(v.ID, r.c.flash.Entries(v.ID, drop))
+	return evicted
+}
+
+// complain logs that slots may be left which point into a page. They do no harm:
+// the page is retired, so that a read through one of them drops it.
+func (r *reclaimer) complain(id flashtier.PageID, err error) {
+	if err != nil {
+		r.c.opts.Logger.Warn("index of a page is unreadable", "page", id, "err", err)
+	}
 }

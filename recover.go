@@ -106,7 +106,7 @@ func (c *Cache) demoteAll() error {
 	}
 	begun := time.Now()
 	d := c.newDemoter()
-	d.until = begun.Add(c.opts.ShutdownTimeout)
+	d.until, d.page = begun.Add(c.opts.ShutdownTimeout), c.reclaimer.atOnce
 	d.hot = &hotList{copies: c.mem.HotHashes(flashtier.MostHot), rest: c.unwarmed}
 	c.flash.TryDevice()
 	before := c.mem.Stats()

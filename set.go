@@ -219,7 +219,7 @@ func (ch *Change) onRecord(rec *flashtier.Record) memtier.Status {
 		if !mem.SetExptimeAt(ch.hash, ch.loc, ch.Exptime, memtier.AsRead) {
 			return memtier.Changed
 		}
-		ch.c.flash.Touched(ch.addr, ch.Exptime)
+		ch.c.touched(ch.addr, ch.Exptime)
 		ch.touched(ch.w.OldItem)
 		return memtier.Hit
 	case !ch.deletes():

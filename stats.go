@@ -18,6 +18,7 @@ type counters struct {
 	demoted, demotedBytes, promoted, flashEvicted atomic.Uint64
 	refused                                       [refusals]atomic.Uint64
 	gatHits, gatMisses                            atomic.Uint64
+	rescue                                        rescueCounts
 	outcomes                                      [Claim + 1][NoRoom + 1]atomic.Uint64
 }
 
@@ -41,6 +42,7 @@ type Stats struct {
 	Demoted      uint64 // records written to flash
 	Promoted     uint64 // flash values offered to the hot values
 	FlashEvicted uint64 // live records that went with their reclaimed page
+	Rescue       Rescue
 
 	DemotedBytes uint64 // the records of Demoted, as they were in RAM
 
@@ -119,7 +121,7 @@ func (c *Cache) Stats() Stats {
 		DroppedSmall: n.refused[refusedSmall].Load(), DroppedUnread: n.refused[refusedUnread].Load(),
 		DroppedByChance: n.refused[refusedByChance].Load(), DroppedForWear: n.refused[refusedForWear].Load(),
 		DroppedNoPlace: n.refused[refusedPlace].Load(),
-		Recovery:       c.recovery, Recovered: c.recovered, Memory: c.Memory(), FlashSize: c.opts.FlashSize, Split: c.balance.split(), Mem: c.mem.Stats(),
+		Rescue:         n.rescue.load(), Recovery: c.recovery, Recovered: c.recovered, Memory: c.Memory(), FlashSize: c.opts.FlashSize, Split: c.balance.split(), Mem: c.mem.Stats(),
 	}
 	s.Elapsed = c.opts.Clock().Sub(c.started)
 	s.Expiry = c.expiry.stats()
@@ -133,6 +135,7 @@ func (c *Cache) Stats() Stats {
 		s.FlashWritten = c.flash.Written()
 		s.FlashWrittenHour = c.written.since(60*60/wearSlice, s.FlashWritten)
 		s.FlashWrittenDay = c.written.since(wearSlices, s.FlashWritten)
+		s.Rescue.Rate = c.reclaimer.pace.rate.Load()
 	}
 	return s
 }

@@ -14,6 +14,7 @@ type tunable struct {
 	admission    atomic.Pointer[admission]
 	writeLimit   atomic.Int64 // bytes a second
 	noSweep      atomic.Bool
+	reclaim      atomic.Pointer[Reclaim]
 }
 
 func (t *tunable) set(o *Options) {
@@ -24,6 +25,8 @@ func (t *tunable) set(o *Options) {
 	t.admission.Store(a)
 	t.writeLimit.Store(o.WriteLimit)
 	t.noSweep.Store(o.NoSweep)
+	reclaim := o.Reclaim
+	t.reclaim.Store(&reclaim)
 }
 
 // SetMemory changes Options.Memory. What is over a lower limit goes as segments

@@ -4,9 +4,11 @@ import "fmt"
 
 // The buckets a page can be of, as extstore has them.
 const (
-	BucketDefault uint8 = iota
-	BucketCompact       // rescued records
-	BucketLowTTL        // records that expire soon
+	BucketDefault     uint8 = 0
+	BucketCompact     uint8 = 1 // rescued records that were read
+	BucketLowTTL      uint8 = 2 // records that expire soon
+	BucketColdCompact uint8 = 4 // rescued records that were not read
+	BucketOld         uint8 = 5 // records of pages that had to go
 )
 
 // Writer appends records to the pages of one bucket. It is for one goroutine at
@@ -14,6 +16,7 @@ const (
 type Writer struct {
 	tier     *Tier
 	bucket   uint8
+	spare    int    // write buffers it leaves to others
 	page     *page  // being filled, nil at first
 	buf      *Batch // being filled, nil after Flush
 	reserved int64  // what the last Reserve asked for, padding included
@@ -22,7 +25,13 @@ type Writer struct {
 
 // NewWriter makes a Writer for pages of bucket. It holds nothing until the first
 // Reserve.
-func (t *Tier) NewWriter(bucket uint8) *Writer { return &Writer{tier: t, bucket: bucket} }
+func (t *Tier) NewWriter(bucket uint8) *Writer {
+	w := &Writer{tier: t, bucket: bucket}
+	if bucket == BucketDefault || bucket == BucketLowTTL {
+		w.spare = t.opt.RescueBuffers
+	}
+	return w
+}
 
 // Reserve gives room for a value of at most maxVal bytes, under a key of keyLen,
 // directly in the write buffer: a slice without length whose capacity is at
@@ -103,7 +112,7 @@ func (w *Writer) begin(need int64) error {
 	if !ok {
 		return ErrDeviceOut
 	}
-	b, err := t.takeBuffer()
+	b, err := t.takeBuffer(w.spare)
 	if err != nil {
 		return err
 	}

@@ -38,14 +38,15 @@ func (t *Tier) newBatch() (*Batch, error) {
 	return &Batch{tier: t, mem: mem}, nil
 }
 
-func (t *Tier) takeBuffer() (*Batch, error) {
+// takeBuffer gives a buffer that is free, if more than spare are.
+func (t *Tier) takeBuffer(spare int) (*Batch, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := len(t.buffers)
 	switch {
 	case t.closed:
 		return nil, ErrClosed
-	case n == 0:
+	case n <= spare:
 		return nil, ErrBusy
 	}
 	b := t.buffers[n-1]
@@ -74,6 +75,7 @@ func (b *Batch) bind(p *page) {
 	b.limit = int(min(int64(len(b.mem)), dataEnd(t.pageSize)-b.off))
 	t.mu.Lock()
 	p.writes++
+	p.held++
 	p.begun++
 	t.mu.Unlock()
 }
@@ -82,6 +84,7 @@ func (b *Batch) bind(p *page) {
 func (t *Tier) unbind(b *Batch) {
 	t.mu.Lock()
 	b.page.writes--
+	b.page.held--
 	b.page.begun--
 	t.buffers = append(t.buffers, b)
 	t.mu.Unlock()
@@ -162,6 +165,7 @@ func (b *Batch) Release() {
 	b.op.Reset()
 	b.op.File, b.op.Buf = nil, nil
 	t.mu.Lock()
+	b.page.held--
 	t.buffers = append(t.buffers, b)
 	t.submitted--
 	t.drained.Broadcast()

@@ -95,7 +95,7 @@ func failCatalog(t *testing.T, n int64, once bool) (struck bool) {
 	}
 	tier.foldAll()
 	tier.letGo(w.page)
-	_, ok := tier.Victim()
+	_, ok := victim(tier)
 	errFlush := tier.SetFlushAt(testClock + 10)
 	errMark := tier.MarkClean()
 	struck = f.calls.Load() > f.after.Load()
@@ -152,7 +152,7 @@ func TestCatalogHeals(t *testing.T) {
 		tier.catalog.store.Load().AsyncFlush()
 		tier.Died(items[5].addr)
 		tier.foldAll()
-		id, ok := tier.Victim()
+		id, ok := victim(tier)
 		errFlush := tier.SetFlushAt(testClock + 10)
 		errMark := tier.MarkClean()
 		struck := f.calls.Load() > f.after.Load()
@@ -163,7 +163,7 @@ func TestCatalogHeals(t *testing.T) {
 		}
 		tier.Died(items[6].addr)
 		if !ok {
-			if id, ok = tier.Victim(); !ok {
+			if id, ok = victim(tier); !ok {
 				t.Fatalf("write %d: no victim after the fault", n)
 			}
 		}
@@ -345,7 +345,7 @@ func failFirst(t *testing.T, first string) {
 			}
 		},
 		"victim": func() {
-			if _, ok := tier.Victim(); ok {
+			if _, ok := victim(tier); ok {
 				t.Error("a victim")
 			}
 		},

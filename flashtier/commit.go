@@ -25,6 +25,8 @@ type committer struct {
 	most    int64      // bytes that blobs may take, unless a single one is larger
 	bytes   int64      // that the entries of all blobs take, spare ones included
 	waiting []*blob
+	handed  uint64 // blobs that came to waiting, and of them those settled
+	settled uint64
 	busy    int // blobs taken off waiting and not settled
 	closed  bool
 	err     error // why blobs were given up, since CommitAll last asked
@@ -51,6 +53,11 @@ func (b *Batch) Commit(gen uint32, alive func(i int) (exptime uint32, ok bool)) 
 			_, a := b.Entry(i)
 			x.entries = append(x.entries, blobEntry{e.Hash, e.Unit, exptime, a.Class()})
 		}
+	}
+	if len(x.entries) == 0 {
+		t.mu.Lock()
+		b.page.barren = append(b.page.barren, x.extent.Start)
+		t.mu.Unlock()
 	}
 	t.commits.hand(x)
 }
@@ -85,6 +92,7 @@ func (c *committer) hand(x *blob) {
 		return
 	}
 	c.waiting = append(c.waiting, x)
+	c.handed++
 	c.changed.Broadcast()
 }
 
@@ -118,6 +126,7 @@ func (c *committer) settle(blobs []*blob, err error) {
 	for _, x := range blobs {
 		c.keepLocked(x)
 	}
+	c.settled += uint64(len(blobs))
 	c.busy = 0
 	c.err = errors.Join(c.err, err)
 	c.changed.Broadcast()
@@ -130,13 +139,13 @@ func (c *committer) close() {
 	c.mu.Unlock()
 }
 
-// CommitAll waits until every blob handed over is in the catalog, or given up:
-// the error says why, of all since the last call.
+// CommitAll waits until every blob handed over so far is in the catalog, or given
+// up: the error says why, of all since the last call.
 func (t *Tier) CommitAll() error {
 	c := &t.commits
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.waiting)+c.busy > 0 {
+	for upTo := c.handed; c.settled < upTo; {
 		c.changed.Wait()
 	}
 	err := c.err

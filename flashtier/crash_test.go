@@ -369,7 +369,7 @@ func (w *world) reclaim() {
 		h.leaving = true
 	}
 	w.mu.Unlock()
-	id, ok := w.tier.Victim()
+	id, ok := victim(w.tier)
 	if !ok {
 		w.t.Fatal("no victim")
 	}

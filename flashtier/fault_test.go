@@ -66,7 +66,7 @@ func script(t testing.TB, tier *Tier) (misses int) {
 // live record is kept from the entries, or that the page is not used again.
 func reclaimLive(t testing.TB, tier *Tier, live map[Addr]item) {
 	t.Helper()
-	id, ok := tier.Victim()
+	id, ok := victim(tier)
 	if !ok {
 		return
 	}
@@ -198,7 +198,7 @@ func TestOpenPageRetires(t *testing.T) {
 		}
 	}
 	disk.Inject(nil)
-	if _, ok := tier.Victim(); ok {
+	if _, ok := victim(tier); ok {
 		t.Error("a page that is being written is a victim")
 	}
 	if err := flush(w, disk); !errors.Is(err, ErrGone) {

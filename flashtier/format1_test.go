@@ -172,7 +172,7 @@ func TestDirectory1(t *testing.T) {
 		records int // dead ones too
 	}{{0, 60}, {1, 40}, {2, 100}} {
 		entries := map[Addr]uint64{}
-		id, ok := tier.Victim()
+		id, ok := victim(tier)
 		err := tier.Entries(id, func(hash uint64, a Addr) { entries[a] = hash })
 		if !ok || id != page.id || err != nil || len(entries) != page.records {
 			t.Fatalf("victim %d, %d entries, %v; want %+v", id, len(entries), err, page)

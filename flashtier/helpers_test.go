@@ -184,10 +184,16 @@ func mustGet(t testing.TB, tier *Tier, d *ioqtest.Disk, items []item) {
 	}
 }
 
+// victim picks a page and takes it from the catalog.
+func victim(tier *Tier) (PageID, bool) {
+	v, ok := tier.Pick(false)
+	return v.ID, ok && tier.Forget(v.ID)
+}
+
 // reclaim frees the next victim and gives its entries.
 func reclaim(t testing.TB, tier *Tier) (entries map[Addr]uint64, err error) {
 	t.Helper()
-	id, ok := tier.Victim()
+	id, ok := victim(tier)
 	if !ok {
 		t.Fatal("no victim")
 	}

@@ -28,6 +28,9 @@ type Options struct {
 	// Buffers is how many write buffers there are, being filled or in flight.
 	// Each Writer in use takes one. Default 4.
 	Buffers int
+	// RescueBuffers is how many of Buffers only Writers of rescued records take,
+	// so that these never wait for the others. Default 0.
+	RescueBuffers int
 	// ReadBytes bounds the memory of read buffers, in use and idle. Default 32
 	// MiB; raised to what the longest record needs.
 	ReadBytes int64
@@ -150,7 +153,7 @@ func (o *Options) validate() error {
 	case o.BufferSize < minBufferSize || o.BufferSize%blockSize != 0 || int64(o.BufferSize) > dataEnd(int64(o.PageSize)):
 		return fmt.Errorf("%w: buffer size %d is not a multiple of 4096 from 64 KiB to %d",
 			ErrOptions, o.BufferSize, dataEnd(int64(o.PageSize)))
-	case o.Buffers < 1 || o.ReadBytes < 0 || o.PageFaults < 1 || o.DevicePages < 1:
+	case o.RescueBuffers < 0 || o.Buffers <= o.RescueBuffers || o.ReadBytes < 0 || o.PageFaults < 1 || o.DevicePages < 1:
 		return fmt.Errorf("%w: a count is negative", ErrOptions)
 	case o.JournalBytes < minJournal || o.JournalBytes > maxJournal || o.JournalSync < 0:
 		return fmt.Errorf("%w: journal of %d bytes is not from 64 KiB to 1 GiB, or its sync interval is negative", ErrOptions, o.JournalBytes)

@@ -9,14 +9,14 @@ import (
 
 // PageState is where a page is in its life.
 //
-//	       openPage        last write done        Victim           Free
+//	       openPage        last write done        Forget           Free
 //	Free -----------> Open ----------------> Sealed ------> Draining ----> Free
 //	 ^                 |                       |                |
 //	 | nothing written | too many read faults  |                | too many faults
 //	 +-----------------+------------------> Retired <-----------+
 //
 // Records of a page can be read while it is open or sealed. No edge leaves
-// retired. A page that reads have retired still goes through Victim and Free, so
+// retired. A page that reads have retired still goes through Forget and Free, so
 // that the headers that point at it are dropped.
 type PageState uint32
 
@@ -65,12 +65,14 @@ type page struct {
 	records  uint64   // in extents
 	writes   int      // batches begun and not settled, and a seal not yet submitted
 	begun    int      // extents, written or not
+	held     int      // batches begun and not released: slots may yet be pointed at them
+	barren   []uint32 // where extents begin of which no record was alive at Commit
 	closed   bool     // the Writer has let it go
 	failed   bool     // a write failed, or reads retired it: the Writer lets it go
 	headless bool     // the write that carried the header failed
 	seal     *seal    // the trailer's write, in flight
 	named    []named  // of extents, those in the catalog
-	picked   bool     // Victim has it, or had it and could not take it
+	picked   bool     // Pick has given it out, and Forget has not put it back
 	leaving  bool     // taken out of the catalog, or about to be
 	unsynced bool     // a sync failed: the catalog names no more of this life
 	rehash   bool     // its index frames have hashes of another seed
@@ -133,7 +135,7 @@ func (t *Tier) openPage(bucket uint8) (*page, error) {
 	t.mu.Lock()
 	p.bucket, p.created = bucket, t.opt.Now()
 	p.lastExp.Store(0)
-	p.extents, p.records, p.begun = p.extents[:0], 0, 0
+	p.extents, p.barren, p.records, p.begun = p.extents[:0], p.barren[:0], 0, 0
 	p.closed, p.failed, p.headless = false, false, false
 	p.named, p.picked, p.leaving, p.unsynced, p.rehash = p.named[:0], false, false, false, false
 	p.next, p.before = 0, p.faults.Load()

@@ -152,7 +152,7 @@ func churn(t *testing.T, tier *Tier, index *slots, count int) {
 }
 
 func reclaimSlots(t *testing.T, tier *Tier, index *slots) {
-	id, ok := tier.Victim()
+	id, ok := victim(tier)
 	if !ok {
 		t.Error("no page and no victim")
 		return
@@ -343,7 +343,7 @@ func BenchmarkCommit(b *testing.B) {
 			if errors.Is(err, ErrBufferFull) {
 				err = flush(w, nil)
 			} else if errors.Is(err, ErrNoPage) {
-				id, _ := tier.Victim()
+				id, _ := victim(tier)
 				tier.Free(id)
 				err = nil
 			}

@@ -103,7 +103,7 @@ func reclaimRebuilt(t *testing.T, tier *Tier, o Options, newest map[string]item)
 	t.Helper()
 	entries := map[Addr]uint64{}
 	for {
-		id, ok := tier.Victim()
+		id, ok := victim(tier)
 		if !ok {
 			break
 		}

@@ -1,23 +1,88 @@
 package flashtier
 
 import (
-	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/hearthcache/hearth/ioq"
 )
 
-// Victim picks the page to be reclaimed next and takes it from the catalog and
-// from readers: one that reads have retired, else one of which nothing is alive,
-// else the one sealed longest ago. The caller drops the headers of its Entries,
-// none of which can come back any more, then calls Free. It is false if no page
-// is sealed, or the catalog cannot be written.
-func (t *Tier) Victim() (PageID, bool) {
-	p, ok := t.pickVictim()
-	if !ok {
-		return 0, false
+// Victim is a page that is to be freed: Pick gives it, Forget takes it from the
+// catalog and from readers, Free makes it space. What is alive in it can be moved
+// elsewhere between Pick and Forget.
+type Victim struct {
+	ID     PageID
+	Bucket uint8
+	// Lifeless says that every record is dead or past its time, as far as is
+	// known: an exptime that was changed to an earlier one is not.
+	Lifeless bool
+	Retired  bool  // by reads: nothing can be read from it any more
+	Live     int64 // bytes of the records that are alive, by their classes
+}
+
+// Pick takes the page to be reclaimed next, so that nobody else gets it: one that
+// reads have retired, else one that is lifeless, else the one with most to gain:
+// the share of it that is dead, and its age, count. If due is set it is none but
+// of the first two kinds, by which nothing is lost. The page can be read on. It is
+// false if there is none, or only such whose slots are still being repointed.
+func (t *Tier) Pick(due bool) (Victim, bool) {
+	now := t.opt.Now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	list := &t.condemned
+	i := slices.IndexFunc(*list, func(id PageID) bool { return t.pages[id].held == 0 })
+	if i < 0 {
+		list = &t.sealed
+		i = t.worstLocked(now, due)
 	}
+	if i < 0 {
+		return Victim{}, false
+	}
+	p := &t.pages[(*list)[i]]
+	*list = slices.Delete(*list, i, i+1)
+	p.picked = true
+	return Victim{
+		ID: p.id, Bucket: p.bucket, Lifeless: p.lifeless(now), Retired: p.is() == PageRetired, Live: max(0, p.bytes.Load()),
+	}, true
+}
+
+// worstLocked is the sealed page that is missed least, or -1; mu is held.
+func (t *Tier) worstLocked(now uint32, due bool) int {
+	worst, most := -1, 0.0
+	for i, id := range t.sealed {
+		p := &t.pages[id]
+		if p.held > 0 {
+			continue
+		}
+		if p.lifeless(now) {
+			return i
+		}
+		if gain := p.deadShare(t.pageSize) * float64(len(t.sealed)-i); !due && gain > most {
+			worst, most = i, gain
+		}
+	}
+	return worst
+}
+
+// ageAlone is what age counts for in a page without a dead record, so that of
+// such the oldest goes.
+const ageAlone = 0.1
+
+// deadShare is the share of p that is not alive, and ageAlone.
+func (p *page) deadShare(pageSize int64) float64 {
+	return ageAlone + max(0, 1-float64(p.bytes.Load())/float64(pageSize))
+}
+
+// lifeless tells whether all records of p are dead or expired, as far as is
+// known: an exptime changed later is not.
+func (p *page) lifeless(now uint32) bool {
+	return p.objects.Load() <= 0 || p.lastExp.Load() <= now
+}
+
+// Forget takes p, which Pick has given, from the catalog and from readers. From
+// then on the caller drops the headers that point into it, none of which can come
+// back, and calls Free. It is false if the catalog cannot be written: p is then as
+// it was before Pick.
+func (t *Tier) Forget(id PageID) bool {
+	p := &t.pages[id]
 	err := t.forget(p)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -30,140 +95,19 @@ func (t *Tier) Victim() (PageID, bool) {
 		} else {
 			t.condemned = append(t.condemned, p.id)
 		}
-		return 0, false
+		return false
 	}
 	p.named = p.named[:0]
 	if p.is() == PageSealed {
 		p.become(PageDraining)
 	}
-	return p.id, true
-}
-
-// pickVictim takes the page to be reclaimed next off the lists of those that
-// could be.
-func (t *Tier) pickVictim() (*page, bool) {
-	now := t.opt.Now()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	list := &t.condemned
-	i := 0
-	if len(*list) == 0 {
-		list = &t.sealed
-		i = max(0, slices.IndexFunc(t.sealed, func(id PageID) bool { return t.pages[id].lifeless(now) }))
-	}
-	if len(*list) == 0 {
-		return nil, false
-	}
-	p := &t.pages[(*list)[i]]
-	*list = slices.Delete(*list, i, i+1)
-	p.picked = true
-	return p, true
-}
-
-// lifeless tells whether all records of p are dead or expired, as far as is
-// known: an exptime changed later is not.
-func (p *page) lifeless(now uint32) bool {
-	return p.objects.Load() <= 0 || p.lastExp.Load() <= now
+	return true
 }
 
 func (t *Tier) dropSealedLocked(id PageID) {
 	if i := slices.Index(t.sealed, id); i >= 0 {
 		t.sealed = slices.Delete(t.sealed, i, i+1)
 	}
-}
-
-// Entries calls fn for every record of p, dead ones too, with the hash of its
-// key and its address. p is what Victim gave, before Free. Where an index frame
-// is bad it reads the records instead; for what cannot be read at all it returns
-// an error at the end, and p will be retired, because headers may be left that
-// point into it.
-func (t *Tier) Entries(id PageID, fn func(hash uint64, a Addr)) error {
-	p := &t.pages[id]
-	if s := p.is(); s != PageDraining && s != PageRetired {
-		panic(fmt.Sprintf("flashtier: Entries of page %d, which is %v", id, s))
-	}
-	var errs []error
-	for _, e := range p.extents {
-		if err := t.extentEntries(p, e, fn); err != nil {
-			errs = append(errs, fmt.Errorf("extent at %d of page %d: %w", e.Start, id, err))
-		}
-	}
-	if len(errs) > 0 {
-		p.faults.Add(int32(t.opt.PageFaults))
-	}
-	return errors.Join(errs...)
-}
-
-func (t *Tier) extentEntries(p *page, e Extent, fn func(hash uint64, a Addr)) error {
-	end := min(t.life(p).indexEnd(e), dataEnd(t.pageSize))
-	mem, err := mapMemory(alignUp(end, blockSize) - int64(e.Start))
-	if err != nil {
-		return err
-	}
-	defer unmap(mem)
-	if !p.rehash {
-		if t.indexEntries(p, e, mem, end, fn) == nil {
-			return nil
-		}
-		t.counts.badIndexes.Add(1)
-	}
-	if t.opt.Hash == nil {
-		return ErrCRC
-	}
-	b, err := t.readBlocks(p, mem, int64(e.Start), int64(e.Index))
-	if err != nil {
-		return err
-	}
-	return t.scanEntries(p, e, b, fn)
-}
-
-// indexEntries gives the entries of an extent from its index frame, which ends at
-// end or before and is read into mem. Before an error it gives none.
-func (t *Tier) indexEntries(p *page, e Extent, mem []byte, end int64, fn func(hash uint64, a Addr)) error {
-	b, err := t.readBlocks(p, mem, int64(e.Index), end)
-	if err != nil {
-		return err
-	}
-	x, err := DecodeIndex(b, t.life(p), e)
-	if err != nil {
-		return err
-	}
-	for r := range x.All() {
-		fn(r.Hash, t.addr(p.id, int64(r.Unit)*unit, int(r.Size)))
-	}
-	return nil
-}
-
-// scanEntries gives the entries of an extent from its records, whose bytes are b.
-func (t *Tier) scanEntries(p *page, e Extent, b []byte, fn func(hash uint64, a Addr)) error {
-	at := 0
-	for range e.Count {
-		off := int64(e.Start) + int64(at)
-		rec, n, err := DecodeRecord(b[at:], t.life(p), off)
-		if err != nil {
-			return err
-		}
-		fn(t.opt.Hash(rec.Key), t.addr(p.id, off, n))
-		at += n
-		if at > len(b) {
-			return ErrTorn
-		}
-	}
-	return nil
-}
-
-// readBlocks reads what of p lies in from..to into mem, which has room for the
-// blocks around it.
-func (t *Tier) readBlocks(p *page, mem []byte, from, to int64) ([]byte, error) {
-	start, end := from&^(blockSize-1), alignUp(to, blockSize)
-	op := ioq.Op{File: p.file, Kind: ioq.Read, Off: start, Buf: mem[:end-start]}
-	op.SubmitTo(t.queue)
-	op.Wait()
-	if op.Err != nil {
-		t.counts.readIO.Add(1)
-		return nil, fmt.Errorf("%w: %w", ErrIO, op.Err)
-	}
-	return mem[from-start : to-start], nil
 }
 
 // Free waits until nobody reads p any more and gives it back as space, or for
@@ -207,7 +151,7 @@ func (t *Tier) freeLocked(p *page) {
 }
 
 // Dead counts that the record at a is not pointed at any more. It changes
-// nothing but what Victim and Stats know of the page.
+// nothing but what Pick and Stats know of the page.
 func (t *Tier) Dead(a Addr) {
 	p, _, ok := t.locate(a)
 	if !ok || !p.readable() {
@@ -216,6 +160,9 @@ func (t *Tier) Dead(a Addr) {
 	p.objects.Add(-1)
 	p.bytes.Add(-int64(ClassSize(a.Class())))
 }
+
+// PageCount is how many pages the tier has, whatever their states.
+func (t *Tier) PageCount() int { return len(t.pages) }
 
 // FreePages is how many pages could be written at once.
 func (t *Tier) FreePages() int {

@@ -34,7 +34,7 @@ func TestReclaimOldestFirst(t *testing.T) {
 	items := fillAll(t, tier, w, disk, 0)
 	pages := byPage(tier, items)
 	for want := range PageID(3) {
-		id, ok := tier.Victim()
+		id, ok := victim(tier)
 		if !ok || id != want {
 			t.Fatalf("victim %d, %v, want %d", id, ok, want)
 		}
@@ -79,7 +79,7 @@ func TestLifelessPageGoesFirst(t *testing.T) {
 	for _, it := range pages[2] {
 		tier.Dead(it.addr)
 	}
-	if id, _ := tier.Victim(); id != 2 {
+	if id, _ := victim(tier); id != 2 {
 		t.Errorf("victim %d, although all of page 2 is dead", id)
 	}
 	tier.Free(2)
@@ -87,12 +87,12 @@ func TestLifelessPageGoesFirst(t *testing.T) {
 		t.Errorf("a dead page was counted as evicted: %+v", s)
 	}
 	for _, want := range []PageID{0, 1, 3, 4} {
-		if id, ok := tier.Victim(); !ok || id != want {
+		if id, ok := victim(tier); !ok || id != want {
 			t.Errorf("victim %d, %v, want %d", id, ok, want)
 		}
 		tier.Free(want)
 	}
-	if id, ok := tier.Victim(); ok {
+	if id, ok := victim(tier); ok {
 		t.Errorf("victim %d is not sealed", id)
 	}
 }
@@ -123,7 +123,7 @@ func TestExpiredPageGoesFirst(t *testing.T) {
 		want   PageID
 	}{{7, 0}, {10, 2}, {50, 1}} {
 		now = testClock + step.second
-		if id, _ := tier.Victim(); id != step.want {
+		if id, _ := victim(tier); id != step.want {
 			t.Fatalf("after %d seconds: victim %d, want %d", step.second, id, step.want)
 		}
 		tier.Free(step.want)
@@ -181,7 +181,7 @@ func TestPinnedPageIsNotFreed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		id, _ := tier.Victim()
+		id, _ := victim(tier)
 		freed := false
 		go func() {
 			tier.Free(id)
@@ -242,7 +242,7 @@ func TestFreeAwaitsTrailer(t *testing.T) {
 		if n := len(disk.Pending()); n != 1 {
 			t.Fatalf("%d operations in flight", n)
 		}
-		id, ok := tier.Victim()
+		id, ok := victim(tier)
 		if !ok {
 			t.Fatal("no victim")
 		}

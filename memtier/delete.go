@@ -65,31 +65,66 @@ func (t *Tier) DeleteAt(h uint64, loc Loc) bool {
 	return ok
 }
 
-// Repoint points a slot at a record that was moved, if it still is what was
-// moved: at old and, for a record in RAM, with the same CAS. For one on flash
-// cas is 0. The exptime stays, and is returned: it may have been changed since
-// the record was copied. Reads are forgotten, but for one that came after Judge
-// had given out the state to move, and is not in that.
+// Repoint points a slot at a record that was moved from RAM to flash, if it still
+// is what was moved: at old, and with the same CAS. The exptime stays, and is
+// returned: it may have been changed since the record was copied. Reads are
+// forgotten, but for one that came after Judge had given out the state to move,
+// and is not in that.
 func (t *Tier) Repoint(h uint64, old Loc, cas uint64, to Loc, class uint8) (exptime uint32, ok bool) {
 	s := t.lock(h)
 	p := t.findLocked(s, h)
-	ok = p != nil && p.loc() == old && (old.OnFlash() || t.segs.record(old).cas == cas)
+	ok = p != nil && p.loc() == old && t.segs.record(old).cas == cas
 	if ok {
 		exptime = p.exptime()
-		moved := makeSlot(p.tag(), to, class, exptime)
-		if !old.OnFlash() {
-			if t.hot != nil {
-				t.fresh.note(h, int64(t.segs.record(old).extent()<<unitShift))
-			}
-			if p.reads() > 0 && t.segs.record(old).state()&Fetched == 0 {
-				moved.setAccess(1)
-			}
+		if t.hot != nil {
+			t.fresh.note(h, int64(t.segs.record(old).extent()<<unitShift))
 		}
-		t.setLocked(s, p, moved)
+		t.moveLocked(s, p, to, class, t.segs.record(old).state()&Fetched != 0)
 	}
 	s.mu.Unlock()
 	t.segs.reap()
 	return exptime, ok
+}
+
+// Relocate is Repoint of an item that was moved from one place on flash to
+// another: what its record says can only have changed if the slot has left old.
+// fetched tells whether the record says that the item was read.
+func (t *Tier) Relocate(h uint64, old, to Loc, class uint8, fetched bool) (exptime uint32, ok bool) {
+	s := t.lock(h)
+	defer s.mu.Unlock()
+	p := t.findLocked(s, h)
+	if p == nil || p.loc() != old {
+		return 0, false
+	}
+	exptime = p.exptime()
+	t.moveLocked(s, p, to, class, fetched)
+	return exptime, true
+}
+
+// moveLocked points a slot of a locked shard at a record on flash, where its item
+// was moved to. Of its reads only a first one is kept that the record does not
+// know of.
+func (t *Tier) moveLocked(s *shard, p *slot, to Loc, class uint8, fetched bool) {
+	moved := makeSlot(p.tag(), to, class, p.exptime())
+	if p.reads() > 0 && !fetched {
+		moved.setAccess(1)
+	}
+	t.setLocked(s, p, moved)
+}
+
+// ExpireAt drops a slot that is past its time, if it still is at loc. there tells
+// whether it was.
+func (t *Tier) ExpireAt(h uint64, loc Loc, now uint32) (dropped, there bool) {
+	s := t.lock(h)
+	defer s.mu.Unlock()
+	p := t.findLocked(s, h)
+	if p == nil || p.loc() != loc {
+		return false, false
+	}
+	if dropped = p.expired(now); dropped {
+		t.expireLocked(s, p)
+	}
+	return dropped, true
 }
 
 // LocOf is where the slot of a hash points now, and 0 if there is none. It

@@ -38,7 +38,7 @@ const (
 )
 
 // Item is what is known of an item beside its key and value. Of one on flash
-// the slot knows only Exptime, Loc, Class and Accessed.
+// the slot knows only Exptime, Loc, Class, Accessed and Reads.
 type Item struct {
 	Flags    uint32 // client flags
 	Exptime  uint32 // absolute unix seconds, 0 never
@@ -46,6 +46,7 @@ type Item struct {
 	Loc      Loc
 	Class    uint8 // size class of the flash record
 	Accessed bool  // read before, since written or moved
+	Reads    uint8 // how often, up to 3
 	State    State
 	Atime    uint32 // when it was last read or written, unix seconds
 	ValueLen int    // bytes

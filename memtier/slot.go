@@ -84,5 +84,5 @@ func (p *slot) age() { p.setAccess(p.reads() >> 1) }
 
 // item fills in what the slot knows.
 func (p *slot) item() Item {
-	return Item{Exptime: p.exptime(), Loc: p.loc(), Class: p.class(), Accessed: p.reads() > 0}
+	return Item{Exptime: p.exptime(), Loc: p.loc(), Class: p.class(), Accessed: p.reads() > 0, Reads: uint8(p.reads())}
 }
