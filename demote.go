@@ -25,10 +25,11 @@ const (
 // change that comes in between wins.
 type demoter struct {
 	c        *Cache
-	w        *deviceWriter // nil without flash
-	moves    []move        // records in the buffer being filled
-	settle   []victim      // segments emptied into that buffer
-	flying   []*shipment   // buffers on their way, oldest first
+	stream               // what is being filled: w is nil without flash
+	other    stream      // of the other bucket
+	low      bool        // stream is for what expires soon, and other is not
+	settle   []victim    // segments emptied into that buffer
+	flying   []*shipment // buffers on their way, oldest first
 	spare    []*shipment
 	page     func() bool // waits for a free page, when none is; false if there will be none
 	failures int         // buffers that flash did not take
@@ -39,6 +40,13 @@ type demoter struct {
 	until    time.Time // of a demoter that empties RAM at the end: when it gives up
 	hot      *hotList  // of such a one: what to warm after the restart
 	leaving  Leaving   // what the observer is told, kept so that telling allocates nothing
+}
+
+// stream is what goes to pages of one bucket.
+type stream struct {
+	w     *deviceWriter
+	moves []move // records in the buffer being filled
+	bytes int64  // of them, as they are in RAM
 }
 
 // move is a record that was copied into a write buffer.
@@ -95,6 +103,7 @@ func (c *Cache) newDemoter() *demoter {
 	d := &demoter{c: c, wear: wearLimit{limit: &c.tuned.writeLimit}}
 	if c.flash != nil {
 		d.w, d.page = c.flash.NewWriter(flashtier.BucketDefault), c.reclaimer.await
+		d.other.w = c.flash.NewWriter(flashtier.BucketLowTTL)
 	}
 	return d
 }
@@ -136,7 +145,7 @@ func (d *demoter) empty(v victim) {
 		d.demote(v.Victim)
 	}
 	switch n := len(d.flying); {
-	case len(d.moves) > 0:
+	case len(d.moves)+len(d.other.moves) > 0:
 		d.settle = append(d.settle, v)
 	case n > 0:
 		d.flying[n-1].settle = append(d.flying[n-1].settle, v)
@@ -148,6 +157,7 @@ func (d *demoter) empty(v victim) {
 // demote decides on the record that v is at.
 func (d *demoter) demote(v *memtier.Victim) {
 	c := d.c
+	d.turn(d.expiresSoon(v))
 	dst := d.reserve(v)
 	verdict, it, value := v.Judge(c.now.Load(), d.until.IsZero() && d.age == 0, dst)
 	if verdict != memtier.Demote {
@@ -198,8 +208,36 @@ func (d *demoter) freePage() bool {
 	return d.page()
 }
 
-// ship hands the write buffer to the queue.
+// ship hands the write buffers to the queue. A segment may have records in both, so
+// they go together, and it is freed when the last has arrived.
 func (d *demoter) ship() {
+	low := d.low
+	d.shipStream(len(d.other.moves) == 0)
+	d.turn(!low)
+	d.shipStream(true)
+	d.turn(low)
+}
+
+// turn has what follows go to pages for what expires soon, or to others.
+func (d *demoter) turn(low bool) {
+	if low != d.low {
+		d.stream, d.other, d.low = d.other, d.stream, low
+	}
+}
+
+// expiresSoon tells whether v's record goes to a page with others of that kind.
+func (d *demoter) expiresSoon(v *memtier.Victim) bool {
+	o := d.c.tuned.reclaim.Load()
+	if d.w == nil || o.LowTTL == 0 {
+		return false
+	}
+	it, ok := d.c.mem.Peek(v.Hash())
+	return ok && o.isLow(it.Exptime, d.c.now.Load())
+}
+
+// shipStream hands over the buffer of the stream; last says that it is the last
+// one that has records of the segments emptied so far.
+func (d *demoter) shipStream(last bool) {
 	if len(d.moves) == 0 {
 		return
 	}
@@ -208,7 +246,9 @@ func (d *demoter) ship() {
 		s, d.spare = d.spare[n-1], d.spare[:n-1]
 	}
 	s.moves, d.moves = d.moves, s.moves[:0]
-	s.settle, d.settle = d.settle, s.settle[:0]
+	if last {
+		s.settle, d.settle = d.settle, s.settle[:0]
+	}
 	s.bytes, d.bytes = d.bytes, 0
 	batch, err := d.w.Flush()
 	if err != nil {

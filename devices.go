@@ -285,6 +285,12 @@ func (ds *devices) Forget(id flashtier.PageID) bool {
 	return d.Forget(local)
 }
 
+// PutBack undoes Pick.
+func (ds *devices) PutBack(id flashtier.PageID, alive int) {
+	d, local := ds.holding(id)
+	d.PutBack(local, alive)
+}
+
 // Free gives a page back that Pick gave.
 func (ds *devices) Free(id flashtier.PageID) {
 	d, local := ds.holding(id)

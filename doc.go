@@ -31,8 +31,9 @@
 //
 // # Goroutines and locks
 //
-// A Cache has three goroutines, clockLoop, demoteLoop and sweepLoop, beside those
-// of the IO queue, and for a while after Open warmLoop. Locks are leaves: a shard's lock in memtier, which may take the segment
+// A Cache has three goroutines, clockLoop, demoteLoop and sweepLoop, and with flash
+// reclaimLoop, beside those of the IO queue, and for a while after Open warmLoop.
+// Locks are leaves: a shard's lock in memtier, which may take the segment
 // list's; the page table's in flashtier; the queue's; room.mu. None is held
 // across a submit, a wait or a call into another package, but for a shard's
 // lock across the copy of a value.
@@ -41,5 +42,5 @@
 //
 // The get path: get.go, memtier/tier.go, memtier/shard.go, lookup.go, flight.go,
 // flashtier/read.go, ioq/queue.go. The other way: change.go, set.go, demote.go,
-// reclaim.go. All items: scan.go.
+// reclaim.go, rescue.go. All items: scan.go.
 package hearth

@@ -105,7 +105,10 @@ func (r *reclaimer) step(due bool) bool {
 	switch {
 	case v.Retired:
 	case v.Lifeless:
-		left = r.expire(v.ID)
+		if left = r.expire(v.ID); due && len(left) > 0 {
+			c.flash.PutBack(v.ID, len(left))
+			return false
+		}
 	default:
 		r.rescue(v)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -212,6 +213,95 @@ func TestRescueUnread(t *testing.T) {
 				t.Errorf("%d records, %+v", len(live), s)
 			}
 		})
+	}
+}
+
+// TestRescueOfBadRecords spoils a record: it is not moved, and counted.
+func TestRescueOfBadRecords(t *testing.T) {
+	x := openRescued(t, t.TempDir(), rescueOptions())
+	defer x.close()
+	const n = 700
+	x.toFlash(0, n, time.Time{})
+	first := x.on(0, n)
+	for _, i := range first[:100] {
+		x.get(i)
+	}
+	it, _ := x.c.mem.Peek(x.c.mem.Hash([]byte(rescueItem(first[50]).Key)))
+	f, err := os.OpenFile(x.dir+"/pages/00000000.page", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte("spoilt"), int64(it.Loc.Units()*8)+100); err != nil {
+		t.Fatal(err)
+	}
+	x.r.step(false)
+	for k, i := range first[:100] {
+		if there := x.get(i); there != (k != 50) {
+			t.Errorf("item %d is there: %v", i, there)
+		}
+	}
+	if s := x.c.Stats().Rescue; s.Lost != 1 || s.Records != 99 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestLowTTL puts what expires soon on pages of its own. Once that is over they are
+// freed without a read of them, and nothing is left in the index.
+func TestLowTTL(t *testing.T) {
+	var now atomic.Int64
+	now.Store(time.Now().Unix())
+	o, q := rescueOptions(), hook(t)
+	o.Queue, o.Reclaim.LowTTL = q, time.Minute
+	o.Clock = func() time.Time { return time.Unix(now.Load(), 0) }
+	x := openRescued(t, t.TempDir(), o)
+	defer x.close()
+	soon := time.Unix(now.Load()+30, 0)
+	for i := range 1400 {
+		it := rescueItem(i)
+		if i%2 == 0 {
+			it.Expires = soon
+		} else {
+			it.Expires = soon.Add(time.Hour)
+		}
+		if err := x.c.Set(context.Background(), it); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x.toFlash(0, 0, time.Time{})
+	low := 0
+	for i := range 1400 {
+		bucket := x.c.Pages()[x.page(i)].Bucket
+		if want := i%2 == 0; want != (bucket == flashtier.BucketLowTTL) {
+			t.Fatalf("item %d is in bucket %d", i, bucket)
+		}
+	}
+	for _, p := range x.c.Pages() {
+		if p.State == flashtier.PageSealed && p.Bucket == flashtier.BucketLowTTL {
+			low++
+		}
+	}
+	items := x.c.Stats().Mem.IndexItems
+	var reads atomic.Int64
+	q.hook = func(op *ioq.Op) {
+		if op.Kind == ioq.Read {
+			reads.Add(1)
+		}
+	}
+	now.Add(31)
+	x.c.advance(uint32(now.Load()))
+	for x.r.step(true) {
+	}
+	await(t, "pages that have expired", func() bool { return x.c.Stats().Flash.PageReclaims >= uint64(low) })
+	s := x.c.Stats()
+	if gone := items - s.Mem.IndexItems; low < 2 || reads.Load() > 0 || s.FlashEvicted > 0 || gone < int64(low)*300 {
+		t.Errorf("%d pages, %d reads, %d items of %d dropped, %d evicted", low, reads.Load(), gone, items, s.FlashEvicted)
+	}
+	q.hook = nil
+	for i := 1; i < 1400; i += 2 {
+		if !x.get(i) {
+			t.Fatalf("item %d went with them", i)
+		}
 	}
 }
 

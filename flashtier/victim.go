@@ -87,14 +87,9 @@ func (t *Tier) Forget(id PageID) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err != nil {
-		p.picked = false
 		t.counts.catalogErrors.Add(1)
 		t.complain("no page can be reclaimed", "page", p.id, "err", err)
-		if p.is() == PageSealed {
-			t.sealed = slices.Insert(t.sealed, 0, p.id)
-		} else {
-			t.condemned = append(t.condemned, p.id)
-		}
+		t.putBackLocked(p)
 		return false
 	}
 	p.named = p.named[:0]
@@ -102,6 +97,25 @@ func (t *Tier) Forget(id PageID) bool {
 		p.become(PageDraining)
 	}
 	return true
+}
+
+// PutBack undoes Pick of a page that is not lifeless after all: at least so many of
+// its records are alive.
+func (t *Tier) PutBack(id PageID, alive int) {
+	p := &t.pages[id]
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p.objects.Store(max(p.objects.Load(), int64(alive)))
+	t.putBackLocked(p)
+}
+
+func (t *Tier) putBackLocked(p *page) {
+	p.picked = false
+	if p.is() == PageSealed {
+		t.sealed = slices.Insert(t.sealed, 0, p.id)
+	} else {
+		t.condemned = append(t.condemned, p.id)
+	}
 }
 
 func (t *Tier) dropSealedLocked(id PageID) {

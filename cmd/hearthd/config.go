@@ -68,6 +68,7 @@ type Config struct {
 	MinFlashItem int
 	FlashAge     time.Duration
 	Admit        string
+	Reclaim      hearth.Reclaim
 	WriteLimit   int64
 	IOEngine     string
 	IOThreads    int
@@ -131,6 +132,7 @@ func defaults() Config {
 		MaxItem:          mebibyte,
 		IOEngine:         "auto",
 		Admit:            "all",
+		Reclaim:          hearth.Reclaim{MaxFrag: 0.8, RescuePercent: 20},
 		Backpressure:     time.Second,
 		ShutdownTimeout:  30 * time.Second,
 		JournalSync:      time.Second,

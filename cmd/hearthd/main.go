@@ -159,7 +159,7 @@ func (c *Config) cacheOptions(log *slog.Logger) hearth.Options {
 	return hearth.Options{
 		Memory: c.Memory, MaxItem: c.MaxItem, NoEvictions: c.NoEvictions, MemoryFile: c.MemoryFile,
 		Devices: c.Devices, SkipMissing: c.SkipMissing, PageSize: c.PageSize, WriteBuffer: c.WriteBuffer,
-		MinFlashItem: c.MinFlashItem, FlashAge: c.FlashAge, Admit: c.Admit, WriteLimit: c.WriteLimit,
+		MinFlashItem: c.MinFlashItem, FlashAge: c.FlashAge, Admit: c.Admit, WriteLimit: c.WriteLimit, Reclaim: c.Reclaim,
 		IOEngine: c.IOEngine, IOThreads: c.IOThreads, IODepth: c.IODepth,
 		HotPercent: c.HotPercent, Backpressure: c.Backpressure, Logger: log,
 		ShutdownTimeout: c.ShutdownTimeout, JournalSync: c.JournalSync,

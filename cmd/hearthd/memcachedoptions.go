@@ -14,11 +14,10 @@ import (
 
 // Why settings that name a part of memcached have no effect here.
 const (
-	noSlabs   = "there are no slab classes: values are appended to segments"
-	noLRU     = "there are no LRU queues: the oldest segment leaves, what was read in it stays"
-	noHash    = "the index has its own table, which grows in small steps"
-	noRewrite = "this version reclaims the oldest page whole and rewrites nothing"
-	alwaysSo  = "this is always so"
+	noSlabs  = "there are no slab classes: values are appended to segments"
+	noLRU    = "there are no LRU queues: the oldest segment leaves, what was read in it stays"
+	noHash   = "the index has its own table, which grows in small steps"
+	alwaysSo = "this is always so"
 )
 
 // options are the options of -o.
@@ -77,7 +76,7 @@ var memcachedOptions = []setting{
 var storageOptions = []setting{
 	{name: "ext_path", arg: "DIR:SIZE[:BUCKET]", help: "directory of the flash tier, created if absent, its size with m, g or t, and which pages go there (default default); repeat it for several devices", set: setPath},
 	{name: "ext_missing", arg: "NAME", help: "refuse or skip: whether to start without devices that cannot be reached (default refuse)", set: setMissing},
-	{name: "ext_page_size", arg: "MB", help: "size of a page file (default 64, or an eighth of SIZE if that is less)",
+	{name: "ext_page_size", arg: "MB", help: "size of a page file (default 64, or a thirty-second of SIZE if that is less)",
 		set: number(1, 1024, mebibyte, func(c *Config) *int { return &c.PageSize })},
 	{name: "ext_wbuf_size", arg: "MB", help: "bytes collected for one write to flash, at least -I and at most half a page (default up to 4, by -m)",
 		set: number(1, 512, mebibyte, func(c *Config) *int { return &c.WriteBuffer })},
@@ -88,14 +87,17 @@ var storageOptions = []setting{
 	{name: "ext_item_size", arg: "N", help: "smaller items, with key and header, do not move to flash (default 0, memcached's is 512)",
 		set: number(0, maxItem, 1, func(c *Config) *int { return &c.MinFlashItem })},
 	{name: "ext_item_age", arg: "S", help: "move values to flash that were not used for so long though RAM has room; 0 counts as 1 (default never)", set: setItemAge},
-	{name: "ext_low_ttl", arg: "S", help: "shorter TTLs have pages of their own", set: reportWhole("ext_low_ttl", 0, math.MaxUint32, 1),
-		noEffect: "this version has one bucket of pages"},
+	{name: "ext_low_ttl", arg: "S", help: "values that expire sooner have pages of their own, which are never rewritten (default 0, none)",
+		set: duration(0, math.MaxUint32, time.Second, func(c *Config) *time.Duration { return &c.Reclaim.LowTTL })},
 	{name: "ext_recache_rate", arg: "N", help: "copy every Nth value read back to RAM", set: reportWhole("ext_recache_rate", 0, math.MaxUint32, 1),
 		noEffect: "values that are read often have copies in RAM: see hot_percent"},
-	{name: "ext_compact_under", arg: "N", help: "free pages below which to compact", set: reportWhole("ext_compact_under", 0, math.MaxUint32, 1), noEffect: noRewrite},
-	{name: "ext_drop_under", arg: "N", help: "free pages below which to drop", set: reportWhole("ext_drop_under", 0, math.MaxUint32, 1), noEffect: noRewrite},
-	{name: "ext_drop_unread", help: "do not rewrite what was not read", set: report("ext_drop_unread", "yes"), noEffect: noRewrite},
-	{name: "ext_max_frag", arg: "X", help: "share of a page in use above which it is left alone", set: reportReal("ext_max_frag", 0, 1, 2), noEffect: noRewrite},
+	{name: "ext_compact_under", arg: "N", help: "pages to keep free: with fewer, the one missed least is freed, and what of it was read is rewritten; 0 is two, or one in a hundred up to 16 (default 0)",
+		set: number(0, unlimited, 1, func(c *Config) *int { return &c.Reclaim.FreePages })},
+	{name: "ext_drop_under", arg: "N", help: "free pages below which what was not read is dropped in spite of rescue_unread (default 0, memcached's is ext_compact_under)",
+		set: number(0, unlimited, 1, func(c *Config) *int { return &c.Reclaim.DropUnder })},
+	{name: "ext_drop_unread", help: "do not rewrite what was not read (this is the default; not so in memcached)",
+		set: func(c *Config, _ string) error { c.Reclaim.RescueUnread = false; return nil }},
+	{name: "ext_max_frag", arg: "X", help: "share of a page that is rewritten at most; with more of it in use, nothing of it that was not read (default 0.8)", set: setMaxFrag},
 	{name: "ext_max_sleep", arg: "US", help: "longest sleep of background threads", set: reportWhole("ext_max_sleep", 0, math.MaxUint32, 1),
 		noEffect: "background work is woken when there is some"},
 }
@@ -130,6 +132,9 @@ var ownOptions = []setting{
 	{name: "recover", arg: "NAME", help: "newest or refuse: when -m has no room for the index of all that is on flash, start with the newest items and forget the others, or do not start (default newest)",
 		set: oneOf(func(c *Config) *string { return &c.Recover }, "newest", "refuse")},
 	{name: "rebuild", arg: "NAME", help: "accept_stale: when the catalog is lost, rebuild it from the pages, with values that were overwritten or deleted", set: setRebuild},
+	{name: "rescue_unread", help: "rewrite also what was not read, of pages in use below ext_max_frag, while ext_drop_under pages are free",
+		set: on(func(c *Config) *bool { return &c.Reclaim.RescueUnread })},
+	{name: "rescue_percent", arg: "PCT", help: "bytes rewritten on flash at most, in percent of what comes from RAM; 0 is none (default 20)", set: setRescuePercent},
 	{name: "hot_percent", arg: "PCT", help: "share of -m for copies of flash values that are read again; 0 is none (default what gives the most hits, from 10 on)", set: setHotPercent},
 }
 
@@ -152,9 +157,8 @@ func reportedDefaults() map[string]string {
 		"hot_lru_pct": "20", "warm_lru_pct": "40", "hot_max_factor": "0.20", "warm_max_factor": "2.00",
 		"temp_lru": "no", "temporary_ttl": "61", "worker_logbuf_size": "65536",
 		"read_buf_mem_limit": "0", "track_sizes": "no", "inline_ascii_response": "no", "sock_cookie_id": "0",
-		"ssl_kernel_tls": "no",
-		"ext_low_ttl":    "0", "ext_recache_rate": "2000", "ext_compact_under": "0", "ext_drop_under": "0",
-		"ext_max_sleep": "1000000", "ext_max_frag": "0.80", "ext_drop_unread": "no",
+		"ssl_kernel_tls":   "no",
+		"ext_recache_rate": "2000", "ext_max_sleep": "1000000",
 	}
 }
 
@@ -232,6 +236,26 @@ func writeLimit(value string) (bytes int64, err error) {
 		return 0, errors.New("must be a number from 0 to 1000000")
 	}
 	return int64(x * 1e6), nil
+}
+
+func setMaxFrag(c *Config, value string) error {
+	x, ok := real(value)
+	if !ok || x <= 0 || x > 1 {
+		return errors.New("must be a number above 0 and up to 1")
+	}
+	c.Reclaim.MaxFrag = x
+	return nil
+}
+
+func setRescuePercent(c *Config, value string) error {
+	n, err := whole(value, 0, 1000)
+	if err != nil {
+		return err
+	}
+	if c.Reclaim.RescuePercent = n; n == 0 {
+		c.Reclaim.RescuePercent = -1
+	}
+	return nil
 }
 
 func setHotPercent(c *Config, value string) error {

@@ -63,13 +63,15 @@ func TestOptionsOfPeers(t *testing.T) {
 	for name, want := range map[string]string{
 		"lru_crawler": "no", "lru_maintainer_thread": "yes", "slab_automove": "0", "slab_automove_window": "20",
 		"slab_chunk_max": "8192", "hot_lru_pct": "32", "warm_lru_pct": "32",
-		"ext_low_ttl": "10", "ext_recache_rate": "10000", "ext_compact_under": "2", "ext_drop_under": "3",
-		"ext_drop_unread": "yes", "ext_max_frag": "0.90", "ext_max_sleep": "1000", "slab_automove_freeratio": "0.010",
+		"ext_recache_rate": "10000", "ext_max_sleep": "1000", "slab_automove_freeratio": "0.010",
 		"temp_lru": "yes", "temporary_ttl": "61", "slab_reassign": "yes", "read_buf_mem_limit": "16777216", "hashpower_init": "21",
 	} {
 		if c.Reported[name] != want {
 			t.Errorf("%s is reported as %q, not %q", name, c.Reported[name], want)
 		}
+	}
+	if want := (hearth.Reclaim{FreePages: 2, DropUnder: 3, MaxFrag: 0.9, RescuePercent: 20, LowTTL: 10 * time.Second}); c.Reclaim != want {
+		t.Errorf("%+v", c.Reclaim)
 	}
 	if len(c.Reported) != len(reportedDefaults()) {
 		t.Errorf("a setting is reported that has no default: %v", c.Reported)

@@ -125,6 +125,7 @@ func (h *admin) general() []stat {
 	stats = append(stats, counter("cmd_meta", h.stats.handler.MetaCommands()))
 	if s.Engine != "" {
 		stats = append(stats, extstore(&s)...)
+		stats = append(stats, rescues(&s)...)
 	}
 	stats = append(stats, items(&s)...)
 	stats = append(stats, h.crawls(&s.Expiry)...)

@@ -19,9 +19,11 @@ func extstore(s *hearth.Stats) []stat {
 		counter("recache_from_extstore", s.Promoted),
 		counter("miss_from_extstore", s.MissEvicted),
 		counter("badcrc_from_extstore", s.MissBadRecord),
-		counter("extstore_compact_lost", 0),
-		counter("extstore_compact_rescues", 0),
-		counter("extstore_compact_skipped", 0),
+		counter("extstore_compact_lost", s.Rescue.Lost),
+		counter("extstore_compact_rescues", s.Rescue.Records),
+		counter("extstore_compact_resc_cold", s.Rescue.Cold),
+		counter("extstore_compact_resc_old", uint64(0)),
+		counter("extstore_compact_skipped", s.Rescue.Skipped),
 		counter("extstore_page_allocs", f.PageAllocs),
 		counter("extstore_page_evictions", f.PageEvictions),
 		counter("extstore_page_reclaims", f.PageReclaims),
@@ -37,6 +39,15 @@ func extstore(s *hearth.Stats) []stat {
 		gauge("extstore_bytes_used", f.BytesUsed),
 		gauge("extstore_limit_maxbytes", s.FlashSize),
 		gauge("extstore_io_queue", s.IO.InFlight),
+	}
+}
+
+// rescues is what memcached does not say of them.
+func rescues(s *hearth.Stats) []stat {
+	return []stat{
+		counter("hearth_rescued_bytes", s.Rescue.Bytes),
+		counter("hearth_rescue_read_bytes", s.Rescue.Read),
+		gauge("hearth_rescue_rate", s.Rescue.Rate),
 	}
 }
 

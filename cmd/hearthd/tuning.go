@@ -5,11 +5,13 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hearthcache/hearth"
 	"github.com/hearthcache/hearth/protocol"
 )
 
 // What is set by lru, slabs and extstore is reported by stats settings. Of those,
-// extstore item_size, item_age, admit and write_mbps have an effect.
+// extstore item_size, item_age, admit, write_mbps and what is of hearth.Reclaim have an
+// effect.
 
 func (h *admin) report(name, value string) string {
 	h.mu.Lock()
@@ -144,7 +146,11 @@ func (h *admin) extstore(args []string) string {
 	case "write_mbps":
 		return h.setWriteLimit(value)
 	case "max_frag":
-		return h.reportReal("ext_max_frag", value, 2)
+		x, ok := real(value)
+		if !ok || x <= 0 { // 0 is the default of a hearth.Reclaim
+			return protocol.Error
+		}
+		return h.setReclaim(func(o *hearth.Reclaim) { o.MaxFrag = x })
 	case "free_memchunks": // memcached takes and ignores it, too
 		ok = ok && n < classes && len(args) > 2
 	}
@@ -156,14 +162,44 @@ func (h *admin) extstore(args []string) string {
 		h.setMinFlashItem(int(n))
 	case "item_age":
 		h.setFlashAge(n)
-	case "low_ttl", "recache_rate", "compact_under", "drop_under", "max_sleep":
+	case "recache_rate", "max_sleep":
 		h.report("ext_"+name, value)
-	case "drop_unread":
-		h.report("ext_drop_unread", yesNo(n != 0))
+	case "low_ttl", "compact_under", "drop_under", "drop_unread", "rescue_percent":
+		return h.setReclaim(func(o *hearth.Reclaim) { tuneReclaim(o, name, int(n)) })
 	case "free_memchunks":
 	default:
 		return protocol.Error
 	}
+	return protocol.OK
+}
+
+// tuneReclaim changes the setting called name.
+func tuneReclaim(o *hearth.Reclaim, name string, n int) {
+	switch name {
+	case "low_ttl":
+		o.LowTTL = time.Duration(n) * time.Second
+	case "compact_under":
+		o.FreePages = n
+	case "drop_under":
+		o.DropUnder = n
+	case "drop_unread":
+		o.RescueUnread = n == 0
+	case "rescue_percent":
+		if o.RescuePercent = n; n == 0 {
+			o.RescuePercent = -1
+		}
+	}
+}
+
+func (h *admin) setReclaim(change func(o *hearth.Reclaim)) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o := h.config.Reclaim
+	change(&o)
+	if h.cache.SetReclaim(o) != nil {
+		return protocol.Error
+	}
+	h.config.Reclaim = o
 	return protocol.OK
 }
 
