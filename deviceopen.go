@@ -55,8 +55,7 @@ func (c *Cache) openFlash(dir string) (err error) {
 type foundDevice struct {
 	*device
 	opening *flashtier.Opening // nil once it is open, or was given up
-	start   flashtier.Start
-	err     error // why it cannot be opened
+	err     error              // why it cannot be opened
 }
 
 type foundDevices []*foundDevice
@@ -120,14 +119,18 @@ func (found foundDevices) failure(o *Options) error {
 // open opens the tiers, gives them a run in common and makes it certain.
 func (found foundDevices) open(c *Cache) (run flashtier.Run, err error) {
 	found = slices.DeleteFunc(slices.Clone(found), func(d *foundDevice) bool { return d.err != nil })
-	run = found.plan(c.now.Load())
+	var runs []flashtier.Run
 	for _, d := range found {
-		if d.start.Cold != "" {
-			c.opts.Logger.Warn("device starts cold", "dir", d.dir, "why", d.start.Cold)
+		runs = append(runs, d.opening.Run())
+	}
+	run, cold := plan(runs, c.now.Load())
+	for i, d := range found {
+		if cold[i] != "" {
+			c.opts.Logger.Warn("device starts cold", "dir", d.dir, "why", cold[i])
 		}
 		opening := d.opening
 		d.opening = nil // which gives up by itself what it cannot open
-		if d.Tier, err = opening.Open(d.start); err != nil {
+		if d.Tier, err = opening.Open(flashtier.Start{Run: run, Cold: cold[i]}); err != nil {
 			return run, err
 		}
 	}
@@ -143,37 +146,35 @@ func (found foundDevices) open(c *Cache) (run flashtier.Run, err error) {
 	return run, nil
 }
 
-// plan decides what is used: the device of the latest run, and with it all that
-// were never left out of what it was part of. The others start cold.
-func (found foundDevices) plan(now uint32) (run flashtier.Run) {
-	var runs []flashtier.Run
-	for _, d := range found {
-		runs = append(runs, d.opening.Run())
-	}
+// plan decides what is used of devices that were part of runs: the one of the
+// latest run, and with it all that were never left out of what it was part of. The
+// others start cold; it says why.
+func plan(runs []flashtier.Run, now uint32) (run flashtier.Run, cold []string) {
 	latest := slices.MaxFunc(runs, func(a, b flashtier.Run) int {
 		return cmp.Or(cmp.Compare(a.Used()>>32, b.Used()>>32), cmp.Compare(a.ID>>32, b.ID>>32))
 	})
-	run = flashtier.Run{ID: flashtier.NextRun(now, runs...), Seed: latest.Seed, Pending: len(found) > 1}
-	if run.Seed == 0 && len(found) > 1 {
+	run = flashtier.Run{ID: flashtier.NextRun(now, runs...), Seed: latest.Seed, Pending: len(runs) > 1}
+	if run.Seed == 0 && len(runs) > 1 {
 		run.Seed = rand.Uint64() | 1 // not 0
 	}
 	run.Before = common(latest, runs)
 	seen := map[uint64]bool{}
-	for i, d := range found {
-		d.start.Run = run
-		switch r := runs[i]; {
+	for _, r := range runs {
+		why := ""
+		switch {
 		case !r.Known:
 		case r.Seed != run.Seed:
-			d.start.Cold = "it is of another cache"
+			why = "it is of another cache"
 		case !partOf(r, run.Before):
-			d.start.Cold = "the cache was used without it since"
+			why = "the cache was used without it since"
 		case seen[r.Identity]:
-			d.start.Cold = "it is a copy of another device"
+			why = "it is a copy of another device"
 		default:
 			seen[r.Identity] = true
 		}
+		cold = append(cold, why)
 	}
-	return run
+	return run, cold
 }
 
 // common is the run that most devices may be taken for, of those that the latest

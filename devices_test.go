@@ -264,3 +264,47 @@ func TestDevicesRefused(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 }
+
+// TestPlan goes through what a start may find, also one after a start, or a device
+// being taken out, that was stopped at any step.
+func TestPlan(t *testing.T) {
+	const old, before, last = 10 << 32, 20 << 32, 30 << 32
+	run := func(id uint64) flashtier.Run { return flashtier.Run{ID: id, Known: true, Seed: 7} }
+	pending := func(id, before uint64) flashtier.Run {
+		return flashtier.Run{ID: id, Before: before, Pending: true, Known: true, Seed: 7}
+	}
+	other := flashtier.Run{ID: last, Known: true, Seed: 8}
+	for name, test := range map[string]struct {
+		runs []flashtier.Run
+		cold string // c for each that starts cold
+	}{
+		"all new":                        {[]flashtier.Run{{}, {}}, "--"},
+		"all there":                      {[]flashtier.Run{run(last), run(last)}, "--"},
+		"one new":                        {[]flashtier.Run{{}, run(last)}, "--"},
+		"one left out":                   {[]flashtier.Run{run(before), run(last), run(last)}, "c--"},
+		"one left out, later than none":  {[]flashtier.Run{run(last), run(before)}, "-c"},
+		"stopped before all were opened": {[]flashtier.Run{pending(last, before), run(before)}, "--"},
+		"... one of them left out":       {[]flashtier.Run{pending(last, before), run(before), run(old)}, "--c"},
+		"... with only that one there":   {[]flashtier.Run{pending(last, before), run(old)}, "-c"},
+		"stopped when all were opened":   {[]flashtier.Run{pending(last, before), pending(last, before)}, "--"},
+		"stopped when some were certain": {[]flashtier.Run{pending(last, before), run(last)}, "--"},
+		"... one of them left out then":  {[]flashtier.Run{pending(last, before), run(last), run(before)}, "--c"},
+		"first start stopped":            {[]flashtier.Run{pending(last, 0), {}}, "--"},
+		"another cache's":                {[]flashtier.Run{run(last + 1<<32), other}, "-c"},
+	} {
+		for i := range test.runs {
+			test.runs[i].Identity = uint64(i + 1)
+		}
+		next, cold := plan(test.runs, 1)
+		got := ""
+		for _, why := range cold {
+			got += map[bool]string{true: "-", false: "c"}[why == ""]
+		}
+		if got != test.cold || next.ID>>32 <= last>>32 && test.runs[0].Known {
+			t.Errorf("%s: %s, want %s; next is %+v", name, got, test.cold, next)
+		}
+	}
+	if _, cold := plan([]flashtier.Run{run(last), run(last)}, 1); cold[0] != "" || cold[1] == "" {
+		t.Errorf("a copy: %q", cold)
+	}
+}
