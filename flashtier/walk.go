@@ -72,7 +72,8 @@ const windowSize = 1 << 20
 // Walker goes through page files, a window at a time, and gives what is in them
 // part by part. Unlike a Scanner it needs no image, goes on after what is bad, and
 // tells of all bytes of the page. The zero Walker is ready; it keeps its buffer
-// from one page to the next. It is for one goroutine.
+// from one page to the next. It is for one goroutine. It reads whole blocks of 4096
+// bytes into aligned memory, so that files may be open for direct IO.
 type Walker struct {
 	file   io.ReaderAt
 	page   PageFile
@@ -181,9 +182,7 @@ func (w *Walker) listed(e Extent) (end int64, err error) {
 // sound index, e is given up.
 func (w *Walker) after(e Extent, at int64) int64 {
 	l := w.life()
-	b := make([]byte, l.indexEnd(e)-int64(e.Index)) // the window stays where it is
-	n, _ := w.file.ReadAt(b, int64(e.Index))
-	x, err := DecodeIndex(b[:n], l, e)
+	x, err := DecodeIndex(w.bytes(int64(e.Index), l.indexEnd(e)-int64(e.Index)), l, e)
 	if err != nil {
 		return int64(e.Index)
 	}
@@ -382,17 +381,19 @@ func (w *Walker) bytes(off, n int64) []byte {
 // move reads the n bytes from off on, and what else there is room for, up to the
 // end of the page. What the window has of them is kept.
 func (w *Walker) move(off, n int64) {
+	from := off &^ (blockSize - 1)
+	need := alignUp(off+n, blockSize) - from
 	old := w.mem[:w.n]
-	if int64(len(w.mem)) < n || w.mem == nil {
-		w.mem = make([]byte, max(n, windowSize))
+	if int64(len(w.mem)) < need || w.mem == nil {
+		w.mem = alignedBlocks(int(max(need, windowSize)))
 	}
 	kept := 0
-	if off >= w.from && off < w.from+int64(w.n) {
-		kept = copy(w.mem, old[off-w.from:])
+	if from >= w.from && from < w.from+int64(w.n) && w.n%blockSize == 0 {
+		kept = copy(w.mem, old[from-w.from:])
 	}
-	w.from = off
-	most := max(min(int64(len(w.mem)), w.page.Size-off), int64(kept))
-	got, err := w.file.ReadAt(w.mem[kept:most], off+int64(kept))
+	w.from = from
+	most := max(min(int64(len(w.mem)), w.page.Size-from), int64(kept))
+	got, err := w.file.ReadAt(w.mem[kept:most], from+int64(kept))
 	w.n, w.err = kept+got, nil
 	if err != nil && !errors.Is(err, io.EOF) {
 		w.err = err
