@@ -239,9 +239,7 @@ func (c *Cache) journalDead(a flashtier.Addr) {
 		return
 	}
 	c.flash.Died(a)
-	if was, ok := c.twinOf(a); ok {
-		c.flash.Died(was)
-	}
+	c.bury(a)
 }
 
 // lapsed accounts for an item that went because its time has passed. A restart

@@ -50,6 +50,7 @@ func (c *Cache) remove(d *device) {
 		return
 	}
 	d.gone.Store(true)
+	c.buryAll(d) // before the first slot is dropped
 	c.opts.Logger.Error("device cannot be read: it is taken out with its items until the next start, and will start cold",
 		"dir", d.dir, "failed_reads", d.Stats().ReadIO)
 	n := 0

@@ -74,16 +74,18 @@ func (ds *devices) tell(log *slog.Logger) {
 }
 
 // twice settles that a record is named which is to take the slot of old, on
-// another device: both would be of one key. A death is journaled before the change
-// that caused it is answered, so this takes a power loss that took the death, or a
-// start that accepts stale values. What was accepted as stale goes, or else both,
-// for nothing tells which one is the older. It tells whether the record may be
-// loaded. Where both are on one device the later one counts, as memtier has it.
+// another device: both would be of one key. It tells whether the record may be
+// loaded. A death is journaled before the change that caused it is answered, so as
+// long as the journals can be trusted the two are one record that was being rescued
+// (twins.go), and either will do. It takes a power loss that took a death, or a start
+// that accepts stale values, for them to differ: then what was accepted as stale
+// goes, or else both, for nothing tells which one is the older. Where both are on one
+// device the later one counts, as memtier has it.
 func (c *Cache) twice(e flashtier.Entry, old memtier.Item) bool {
 	a := addrOf(old.Loc, old.Class)
 	on, _ := c.flash.at(a)
 	of, _ := c.flash.at(e.Addr)
-	if on == of {
+	if on == of || on.sure() && of.sure() {
 		return true
 	}
 	c.flash.conflicts.Add(1)
@@ -93,6 +95,12 @@ func (c *Cache) twice(e flashtier.Entry, old memtier.Item) bool {
 		c.flash.Died(a)
 	}
 	return oldStale && !newStale
+}
+
+// sure tells whether all deaths are known of what the device had.
+func (d *device) sure() bool {
+	m := d.Mode()
+	return m == flashtier.ModeClean || m == flashtier.ModeWarm
 }
 
 // progressOf is the Progress of one device, which tells c of all.

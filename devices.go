@@ -106,6 +106,13 @@ func (ds *devices) Died(a flashtier.Addr) {
 	}
 }
 
+// Buried journals that the record at a, which was moved from there, has died.
+func (ds *devices) Buried(a flashtier.Addr) {
+	if d, local := ds.at(a); !d.gone.Load() {
+		d.Buried(local)
+	}
+}
+
 // Dead counts that nothing points at a any more.
 func (ds *devices) Dead(a flashtier.Addr) {
 	d, local := ds.at(a)

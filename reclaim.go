@@ -156,6 +156,7 @@ type leftover struct {
 func (r *reclaimer) evict(v flashtier.Victim, left []leftover) (evicted uint64) {
 	drop := func(hash uint64, a flashtier.Addr) {
 		if loc, _ := locOf(a); r.c.mem.DeleteAt(hash, loc) {
+			r.c.bury(a) // an older page may name it, too
 			evicted++
 		}
 	}

@@ -30,6 +30,7 @@ type rescuer struct {
 	moves   []move           // in w's buffer
 	moved   []move           // those whose addresses are twins
 	source  flashtier.PageID // the page they were moved from
+	page    flashtier.PageID // the one that is being looked at
 	left    int64            // bytes that may yet be rescued of this page
 	live    int64            // bytes of the page that are alive and have not been looked at
 	unread  bool             // rescue what was not read
@@ -95,7 +96,7 @@ func (r *reclaimer) budget(v flashtier.Victim) bool {
 	fromRAM := c.flash.Stats().BytesWritten - r.count.bytes.Load()
 	r.credit = min(page, r.credit+o.percent()*float64(fromRAM-r.written))
 	r.written = fromRAM
-	r.source = v.ID
+	r.page = v.ID
 	r.left, r.live = int64(min(r.credit, page*o.maxFrag())), v.Live
 	r.unread = o.RescueUnread && c.flash.FreePages() >= o.DropUnder && float64(v.Live) <= page*o.maxFrag()
 	r.enough = v.Bucket == flashtier.BucketLowTTL || r.left <= 0 || c.flash.pagesOf(v.ID) < rescuePages
@@ -213,8 +214,7 @@ func (r *reclaimer) ship() {
 	if err == nil {
 		err = batch.Err()
 	}
-	if err == nil && r.part() {
-		c.twins.Store(newTwins(c.flash, r.moves))
+	if err == nil && r.part() && r.pair() {
 		c.repoint(batch, r.moves)
 		c.flash.CommitAll() // what it was that failed is told by the tier
 		r.account()
@@ -230,6 +230,19 @@ func (r *reclaimer) ship() {
 	if batch != nil {
 		batch.Release()
 	}
+}
+
+// pair makes twins of the old and new addresses, unless the device that has the new
+// ones has been taken out: it is asked after the twins can be seen, so that either
+// this sees it gone, or whoever takes it out sees them (buryAll).
+func (r *reclaimer) pair() bool {
+	r.c.twins.Store(newTwins(r.c.flash, r.moves))
+	if d, _ := r.c.flash.at(r.moves[0].to); d.gone.Load() {
+		r.parted()
+		return false
+	}
+	r.source = r.page
+	return true
 }
 
 // account counts the moves that came off.
@@ -254,15 +267,16 @@ func (r *reclaimer) account() {
 // ones are dead. It waits for room in the journal, but not for ever. It is false if
 // there was none.
 func (r *reclaimer) part() bool {
-	for i, m := range r.moved {
+	for i := range r.moved {
 		for wait := 0; i%partAtOnce == 0 && !r.c.mayChange(); wait++ {
 			if r.hurried() || wait == partPatience {
 				return false
 			}
 			time.Sleep(paceStep)
 		}
-		if m.to != 0 {
+		if m := &r.moved[i]; m.to != 0 {
 			r.c.flash.Died(m.was)
+			m.to = 0
 		}
 	}
 	r.parted()

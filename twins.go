@@ -42,6 +42,29 @@ func (c *Cache) twinOf(a flashtier.Addr) (was flashtier.Addr, ok bool) {
 	return t.list[i].was, true
 }
 
+// bury journals the death of the record at a for its old address, if it has one.
+// Whoever drops a slot without journaling what it pointed at calls this, unless a
+// restart would drop the record by itself.
+func (c *Cache) bury(a flashtier.Addr) {
+	if was, ok := c.twinOf(a); ok {
+		c.flash.Buried(was)
+	}
+}
+
+// buryAll is bury for all records on d, which has been taken out. Those that get
+// twins from now on are not moved there; see ship.
+func (c *Cache) buryAll(d *device) {
+	t := c.twins.Load()
+	if t == nil {
+		return
+	}
+	for _, w := range t.list {
+		if on, _ := c.flash.at(w.to); on == d && c.flash.Version(w.was) == t.version {
+			c.flash.Buried(w.was)
+		}
+	}
+}
+
 // touched journals that the record at a expires at exptime.
 func (c *Cache) touched(a flashtier.Addr, exptime uint32) {
 	c.flash.Touched(a, exptime)

@@ -158,6 +158,10 @@ func (t *Tier) Died(a Addr) {
 	}
 }
 
+// Buried is Died for a record that was moved: whatever counts it as dead has done
+// so, or will.
+func (t *Tier) Buried(a Addr) { t.journalChange(a, changeDead, 0) }
+
 // Touched journals that the record at a now expires at exptime. Of two calls for
 // one address the later counts, so they must come in the order of the changes.
 func (t *Tier) Touched(a Addr, exptime uint32) {

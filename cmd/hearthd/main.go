@@ -64,11 +64,6 @@ func run(c *Config) error {
 	if err != nil {
 		return err
 	}
-	site, err := serveHTTP(c, &secrets, log)
-	if err != nil {
-		return err
-	}
-	defer site.Close()
 	if err := dropRoot(c, log); err != nil {
 		return err
 	}
@@ -76,7 +71,7 @@ func run(c *Config) error {
 	go paceHeap(stopped, c.Memory)
 	events := watch.New(c.WatchBuffer)
 	options := c.cacheOptions(log)
-	options.Observer, options.Progress = cacheEvents{events}, site.Recovering
+	options.Observer = cacheEvents{events}
 	cache, err := hearth.Open("", options)
 	if err != nil {
 		return err
@@ -86,11 +81,10 @@ func run(c *Config) error {
 	a := &admin{
 		cache: cache, config: c, stop: stop, level: level, stats: statistics{started: time.Now()},
 		watch: events, prefixes: newPrefixes(c.PrefixDelimiter, c.PrefixStats), crawler: newCrawler(),
-		secrets: &secrets, site: site,
+		secrets: &secrets,
 	}
 	err = serve(a, bound, stopped, log)
 	a.crawler.stop()
-	site.Stopping()
 	return errors.Join(err, cache.Close())
 }
 
@@ -115,7 +109,6 @@ func serve(a *admin, bound listeners, stopped context.Context, log *slog.Logger)
 		err = writeFiles(c, addrs)
 	}
 	if err == nil {
-		a.site.Ready(a.cache, s.Stats)
 		log.Info("ready", "version", version, "listen", fmt.Sprint(addrs), "memory", c.Memory, "pid", os.Getpid())
 		<-stopped.Done()
 		log.Info("stopping", "again", "a second signal stops at once, like a crash")
