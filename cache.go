@@ -99,6 +99,7 @@ func Open(dir string, opts Options) (*Cache, error) {
 		c.flushAt.Store(c.flash.FlushAt())
 	}
 	tier := opts.tierOptions(seed)
+	tier.Drops = c.flash == nil
 	mem, err := memtier.New(tier)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("map memory: %w", err), c.closeFlash())

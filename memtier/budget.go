@@ -109,14 +109,15 @@ func (g *segments) signalLowLocked() {
 	}
 }
 
-// lowWaterLocked is a sixteenth of all segments, or what a large write waits
-// for. One more is the evictor's.
+// lowWaterLocked is a sixteenth of all segments, half of that where emptying one
+// does not wait for flash, or what a large write waits for. One more is the
+// evictor's.
 func (g *segments) lowWaterLocked() int {
 	if g.wanted > g.largestLocked() {
 		g.wanted = 0 // the index has grown meanwhile
 	}
 	total := (g.limit - g.hot - g.index) / g.bytes
-	return 1 + int(max(2, total/16, (g.wanted+g.bytes-1)/g.bytes))
+	return 1 + int(max(2, total/g.spare, (g.wanted+g.bytes-1)/g.bytes))
 }
 
 func (g *segments) lowWater() int {

@@ -1,7 +1,7 @@
 package memtier
 
-// TakeOldest takes the segment that was sealed first, if that was at least idle
-// seconds ago, and gives it to the caller to empty: each record is judged, those
+// TakeOldest takes the segment of its generation that was sealed first, if that was
+// at least idle seconds ago, and gives it to the caller to empty: each record is judged, those
 // to be demoted are written to flash and repointed by Repoint, then Free.
 // From now on nothing in it is overwritten in place. Several may be taken at a
 // time. A segment that a write is about to point into is passed over.
@@ -14,12 +14,18 @@ func (t *Tier) TakeOldest(idle, now uint32) (*Victim, bool) {
 	return &Victim{t: t, n: n, end: m.used(), large: n >= t.segs.first, keeps: t.keeper.threshold()}, true
 }
 
-// SealActive seals the segment that is being written, if it was begun at least
-// idle seconds ago and has something in it, so that TakeOldest can take it.
-func (t *Tier) SealActive(idle, now uint32) bool {
+// SealActive seals the segments that are being written, if they were begun at least
+// idle seconds ago and have something in them, so that TakeOldest can take them. It
+// reports whether it did.
+func (t *Tier) SealActive(idle, now uint32) (sealed bool) {
 	defer t.segs.reap()
-	n := t.segs.active.Load()
-	return t.segs.begun(n, idle, now) && t.segs.rotate(n, now, 1)
+	for gen := range generations {
+		n := t.segs.active[gen].Load()
+		if t.segs.begun(n, idle, now) && t.segs.rotate(gen, n, now, 1) {
+			sealed = true
+		}
+	}
+	return sealed
 }
 
 func (g *segments) begun(n, idle, now uint32) bool {
@@ -27,23 +33,6 @@ func (g *segments) begun(n, idle, now uint32) bool {
 	defer g.mu.Unlock()
 	m := &g.meta[n]
 	return m.used() > 0 && m.opened+idle <= now
-}
-
-func (g *segments) takeOldest(idle, now uint32) uint32 {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for n := g.oldest; n != 0; n = g.meta[n].newer {
-		m := &g.meta[n]
-		if m.sealedAt+idle > now {
-			return 0
-		}
-		if !m.isWritten() {
-			g.unlinkLocked(n)
-			m.state.Or(victimBit)
-			return n
-		}
-	}
-	return 0
 }
 
 // Verdict is what is to become of a record.
@@ -69,7 +58,7 @@ type Victim struct {
 	keeps   threshold
 	alive   census // what was judged, and may be kept
 	judged  bool   // for the keeper to learn from
-	kept    uint64 // units copied to the newest segment
+	kept    uint64 // units copied to the newest of the kept
 	large   bool
 	stay    bool   // a large one that is kept
 	stayed  uint32 // since when, unix seconds
@@ -132,7 +121,7 @@ func (v *Victim) Judge(now uint32, mayKeep bool, dst []byte) (Verdict, Item, []b
 }
 
 // Keep has the current record, which was judged Demote and is not to move after
-// all, stay in RAM: it is copied to the newest segment, if there is one. False says
+// all, stay in RAM: it is copied to the newest of the kept, if there is one. False says
 // that there is no room, or that no slot points at it any more.
 func (v *Victim) Keep(now uint32) bool {
 	s := v.t.lock(v.hash)
@@ -160,7 +149,7 @@ func (v *Victim) copyLocked(s *shard, p *slot, now uint32) bool {
 		return true
 	}
 	units := unitsFor(v.cur.keyLen(), v.cur.valLen())
-	l, ok := v.t.segs.alloc(units, now, 0)
+	l, ok := v.t.segs.alloc(kept, units, now, 0)
 	if !ok {
 		return false
 	}
@@ -224,7 +213,7 @@ func (g *segments) relink(n, now uint32) bool {
 		return false
 	}
 	m.state.And(^uint64(victimBit))
-	m.sealedAt = now
+	m.sealedAt, m.gen = now, kept
 	g.linkLocked(n)
 	g.doomLocked(n) // its record may have died meanwhile
 	return true

@@ -13,7 +13,7 @@ func (g *segments) allocLarge(units uint64, now uint32) (Loc, bool) {
 		return 0, false
 	}
 	m := &g.meta[n]
-	m.opened, m.size = now, size
+	m.opened, m.size, m.gen = now, size, young
 	m.live.Store(0)
 	m.state.Store(units | oneWriter)
 	g.sealLocked(n, now)

@@ -33,6 +33,8 @@ type segment struct {
 	// What follows is guarded by segments.mu.
 	opened, sealedAt uint32 // unix seconds
 	older, newer     uint32 // neighbours in the order of sealing, 0 none
+	gen              generation
+	turn             uint32 // how many segments had been emptied when it was sealed
 	size             int64  // bytes, of a large one
 }
 
@@ -78,25 +80,28 @@ type segments struct {
 	size   [2]uintptr // of the two reservations, bytes
 	most   int64      // highest limit
 	hot    int64      // set aside for hot values
+	spare  int64      // one of so many segments is to be free
 
-	meta   []segment
-	active atomic.Uint32
+	meta []segment
+	// active is what is being written; of the kept 0 until there is any.
+	active [generations]atomic.Uint32
 	room   chan struct{}
 	ripe   atomic.Bool // some segment is doomed
 	// indexMost is how many bytes the index may ever have.
 	indexMost atomic.Int64
 
-	mu             sync.Mutex // guards what follows
-	limit, used    int64      // bytes
-	index          int64      // part of used
-	wanted         int64      // bytes that the last large write did not get
-	free           []uint32   // with memory, counted in used
-	bare           []uint32   // without
-	fresh          uint32     // from here on never used
-	bareLarge      []uint32
-	freshLarge     uint32
-	oldest, newest uint32
-	doom           []uint32 // nothing in them is alive
+	mu          sync.Mutex // guards what follows
+	limit, used int64      // bytes
+	index       int64      // part of used
+	wanted      int64      // bytes that the last large write did not get
+	free        []uint32   // with memory, counted in used
+	bare        []uint32   // without
+	fresh       uint32     // from here on never used
+	bareLarge   []uint32
+	freshLarge  uint32
+	orders      [generations]order
+	turns       uint32   // how many segments have been emptied, or were to be
+	doom        []uint32 // nothing in them is alive
 }
 
 const (
@@ -113,9 +118,13 @@ func newSegments(o Options) (*segments, error) {
 	nlarge := uint32(min(4*o.Limit>>(shift-1), int64(largeSpace/stride)))
 	g := &segments{
 		shift: shift - unitShift, bytes: 1 << shift, first: count, stride: stride,
-		most: 4 * o.Limit, hot: o.HotBytes, used: o.HotBytes,
+		most: 4 * o.Limit, hot: o.HotBytes, spare: 16, used: o.HotBytes,
 		meta: make([]segment, count+nlarge), room: make(chan struct{}, 1),
 		fresh: 1, freshLarge: count,
+	}
+	g.meta[0].state.Store(sealedBit)
+	if o.Drops {
+		g.spare *= 2
 	}
 	g.limitLocked(o.Limit)
 	g.size = [2]uintptr{uintptr(count) << shift, max(uintptr(nlarge)*stride, pageBytes)}
@@ -140,7 +149,7 @@ func (g *segments) start() {
 	if !ok {
 		panic("memtier: no room for one segment in a limit that was checked")
 	}
-	g.active.Store(n)
+	g.active[young].Store(n)
 }
 
 func (g *segments) close() error {
@@ -175,19 +184,20 @@ func (g *segments) number(l Loc) uint32 { return uint32(l >> g.shift) }
 
 func (g *segments) loc(n uint32, at uint64) Loc { return Loc(n)<<g.shift | Loc(at) }
 
-// alloc takes units for a record. The caller is a writer of its segment until
+// alloc takes units for a record in a segment of that generation; a large one is
+// young. The caller is a writer of its segment until
 // done, which must follow when a slot points there or never will. spare is how
 // many free segments must be left for others.
-func (g *segments) alloc(units uint64, now uint32, spare int) (Loc, bool) {
+func (g *segments) alloc(gen generation, units uint64, now uint32, spare int) (Loc, bool) {
 	if g.isLarge(units) {
 		return g.allocLarge(units, now)
 	}
 	for {
-		n := g.active.Load()
+		n := g.active[gen].Load()
 		if at, ok := g.meta[n].reserve(units, 1<<g.shift); ok {
 			return g.loc(n, at), true
 		}
-		if !g.rotate(n, now, spare) {
+		if !g.rotate(gen, n, now, spare) {
 			return 0, false
 		}
 	}
@@ -199,18 +209,20 @@ func (g *segments) done(l Loc) {
 	g.doomIdle(n)
 }
 
-// rotate replaces the active segment if it still is n.
-func (g *segments) rotate(n, now uint32, spare int) bool {
+// rotate replaces the active segment of a generation if it still is n.
+func (g *segments) rotate(gen generation, n, now uint32, spare int) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.active.Load() != n {
+	if g.active[gen].Load() != n {
 		return true
 	}
 	next, ok := g.takeLocked(spare)
 	if ok {
-		g.meta[next].opened = now
-		g.sealLocked(n, now)
-		g.active.Store(next)
+		g.meta[next].opened, g.meta[next].gen = now, gen
+		if n != 0 {
+			g.sealLocked(n, now)
+		}
+		g.active[gen].Store(next)
 	}
 	g.signalLowLocked()
 	return ok
@@ -222,32 +234,6 @@ func (g *segments) sealLocked(n, now uint32) {
 	m.sealedAt = now
 	g.linkLocked(n)
 	g.doomLocked(n)
-}
-
-func (g *segments) linkLocked(n uint32) {
-	m := &g.meta[n]
-	m.older, m.newer = g.newest, 0
-	if g.newest != 0 {
-		g.meta[g.newest].newer = n
-	} else {
-		g.oldest = n
-	}
-	g.newest = n
-}
-
-func (g *segments) unlinkLocked(n uint32) {
-	m := &g.meta[n]
-	if m.older != 0 {
-		g.meta[m.older].newer = m.newer
-	} else {
-		g.oldest = m.newer
-	}
-	if m.newer != 0 {
-		g.meta[m.newer].older = m.older
-	} else {
-		g.newest = m.older
-	}
-	m.older, m.newer = 0, 0
 }
 
 func (g *segments) signal() {

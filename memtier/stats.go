@@ -91,15 +91,3 @@ func (g *segments) addTo(st *Stats) {
 	st.Oldest = g.oldestLocked()
 	st.SegmentsTotal = (g.limit - g.hot - g.index) / g.bytes
 }
-
-// oldestLocked is when the oldest segment with something in it was begun.
-func (g *segments) oldestLocked() uint32 {
-	n := g.oldest
-	if n == 0 {
-		n = g.active.Load()
-	}
-	if m := &g.meta[n]; m.used() > 0 {
-		return m.opened
-	}
-	return 0
-}

@@ -49,7 +49,7 @@ func (t *Tier) Store(w *Write, now uint32) Status {
 
 // stage writes a large record before the shard is locked, as that takes long.
 func (t *Tier) stage(u *update, units uint64) Status {
-	l, ok := t.segs.alloc(units, u.now, 1)
+	l, ok := t.segs.alloc(young, units, u.now, 1)
 	if !ok {
 		if int64(units)<<unitShift > t.segs.largest() {
 			return TooLarge

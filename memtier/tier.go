@@ -57,6 +57,9 @@ type Options struct {
 	// HotBytes is the part of Limit set aside for copies of flash values, in
 	// bytes. 0 means no hot cache. At most half of Limit.
 	HotBytes int64
+	// Drops says that what leaves RAM is dropped, so that fewer segments need to be
+	// free for those who write meanwhile.
+	Drops bool
 	// MaxItem is the longest value taken, in bytes. 0 means 1 MiB.
 	MaxItem int
 	// Seed of the hash. Equal seeds give equal hashes.

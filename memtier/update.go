@@ -53,7 +53,7 @@ func (t *Tier) writeLocked(s *shard, p *slot, tag uint64, old record, u *update)
 	if l == 0 {
 		var ok bool
 		units := unitsFor(len(u.key), u.size())
-		if l, ok = t.segs.alloc(units, u.now, 1); !ok {
+		if l, ok = t.segs.alloc(young, units, u.now, 1); !ok {
 			return false
 		}
 		defer t.segs.done(l)
@@ -67,8 +67,11 @@ func (t *Tier) writeLocked(s *shard, p *slot, tag uint64, old record, u *update)
 		u.stamp(r)
 	}
 	to := makeSlot(tag, l, 0, u.exptime)
-	if u.same {
+	switch {
+	case u.same:
 		to.setAccess(p.access())
+	case !p.empty():
+		to.overwrite()
 	}
 	t.setLocked(s, p, to)
 	return true
