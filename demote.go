@@ -8,12 +8,17 @@ import (
 	"github.com/hearthcache/hearth/memtier"
 )
 
-// Write buffers of the flash tier: one is being filled while others are on their
-// way, and one is for rescued records.
-const (
-	writeBuffers  = 5
-	rescueBuffers = 1
-)
+// rescueBuffers is how many write buffers of a device are for rescued records.
+const rescueBuffers = 1
+
+// writeBuffers is how many write buffers a device has: one is being filled while
+// others are on their way. There is one less where that would be much of Memory.
+func (o *Options) writeBuffers() int64 {
+	if int64(o.WriteBuffer) > o.Memory/32 {
+		return 4
+	}
+	return 5
+}
 
 // demoter empties the oldest segments: what was read since it was written stays
 // in RAM, the rest is written to flash, or dropped where there is none. Only

@@ -84,7 +84,7 @@ func (c *Cache) lookAtDevice(d *device) (*flashtier.Opening, error) {
 	}
 	return flashtier.Look(flashtier.Options{
 		Dir: d.dir, Size: d.size, PageSize: o.PageSize, BufferSize: o.WriteBuffer,
-		Buffers: writeBuffers, RescueBuffers: rescueBuffers, ReadBytes: o.readBytes(), Queue: d.queue, Now: c.now.Load,
+		Buffers: int(o.writeBuffers()), RescueBuffers: rescueBuffers, ReadBytes: o.readBytes(), Queue: d.queue, Now: c.now.Load,
 		Hash:         func(key []byte) uint64 { return c.mem.Hash(key) },
 		JournalBytes: o.journalBytes(), CatalogMemory: o.catalogBytes(), JournalSync: o.JournalSync, AfterPowerLoss: o.AfterPowerLoss,
 		AcceptStale: o.AcceptStale, MostItems: func() int64 { return d.share(c.mostItems(), o.FlashSize) }, RefuseMore: o.Recover == "refuse",

@@ -256,7 +256,7 @@ const smallestTier = 8 << 20
 // flashTakes is what the flash tier takes of Memory: write and read buffers,
 // catalog and journal of each device.
 func (o *Options) flashTakes() int64 {
-	return o.deviceCount() * (writeBuffers*int64(o.WriteBuffer) + o.readBytes() + o.catalogBytes() + o.journalBytes())
+	return o.deviceCount() * (o.writeBuffers()*int64(o.WriteBuffer) + o.readBytes() + o.catalogBytes() + o.journalBytes())
 }
 
 // LeastMemory is a Memory, in bytes, that is enough for the other fields. It is

@@ -16,7 +16,7 @@ import (
 // neither case is anything lost that was there.
 
 // storedItems is how many items a prepared directory has, all of them on flash.
-const storedItems = 20_000
+const storedItems = 30_000
 
 // stockedDir is a directory that a server has left after a graceful stop.
 func stockedDir(t *testing.T) string {
@@ -88,8 +88,8 @@ func TestDirectoryRefused(t *testing.T) {
 	}{
 		{name: "page size", more: []string{"ext_page_size=2"}, want: "has pages of 1048576 bytes, not 2097152"},
 		{name: "smaller", size: "4m", want: "size 4194304 is too small for "},
-		{name: "newer page", want: "00000000.page: flashtier: newer format: 2", do: func(t *testing.T, dir string) func() {
-			return poke(t, filepath.Join(dir, "pages", "00000000.page"), 8, "\x02")
+		{name: "newer page", want: "00000000.page: flashtier: newer format: 3", do: func(t *testing.T, dir string) func() {
+			return poke(t, filepath.Join(dir, "pages", "00000000.page"), 8, "\x03")
 		}},
 		{name: "newer journal", want: "newer format: ", do: func(t *testing.T, dir string) func() {
 			return poke(t, filepath.Join(dir, "journal"), 8, "\x02")
