@@ -119,6 +119,10 @@ type Options struct {
 	// within about a minute, for at most 1 % of one core's time.
 	NoSweep bool
 
+	// Progress, if not nil, is called now and then while Open recovers what is on
+	// flash, never twice at once, with the records it has come by and how many
+	// there are. It must not block.
+	Progress func(done, total int64)
 	// Clock tells the time; nil means time.Now.
 	Clock func() time.Time
 	// Logger gets what an operator should know; nil means slog.Default.

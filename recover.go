@@ -81,8 +81,12 @@ func (c *Cache) load(e flashtier.Entry) bool {
 // progressEvery is how often the progress of a recovery is logged.
 const progressEvery = 2 * time.Second
 
-// progress logs how far the recovery is, and when it will be done at this rate.
+// progress tells how far the recovery is, and logs when it will be done at this
+// rate.
 func (c *Cache) progress(done, total int64) {
+	if c.opts.Progress != nil {
+		c.opts.Progress(done, total)
+	}
 	now := time.Now()
 	if c.progressFrom.IsZero() && done > 0 {
 		c.progressFrom, c.progressAt = now, now

@@ -188,9 +188,10 @@ type PageStat struct {
 	Version uint32 // 0 if the page is free
 	State   PageState
 	Bucket  uint8
-	Objects int64 // live records
-	Bytes   int64 // the same, in bytes of their classes
-	Faults  int   // since its last life without any
+	Objects int64  // live records
+	Bytes   int64  // the same, in bytes of their classes
+	Faults  int    // since its last life without any
+	Created uint32 // Unix seconds: when its present life began, 0 if the page is free
 }
 
 // Pages gives the state of every page, in the order of their ids.
@@ -205,7 +206,7 @@ func (t *Tier) Pages() []PageStat {
 			Objects: max(0, p.objects.Load()), Bytes: max(0, p.bytes.Load()),
 		}
 		if p.is() != PageFree {
-			stats[i].Version = p.version.Load()
+			stats[i].Version, stats[i].Created = p.version.Load(), p.created
 		}
 	}
 	return stats

@@ -8,6 +8,7 @@ import (
 	"github.com/hearthcache/hearth"
 	"github.com/hearthcache/hearth/cmd/hearthd/execute"
 	"github.com/hearthcache/hearth/cmd/hearthd/watch"
+	"github.com/hearthcache/hearth/cmd/hearthd/web"
 	"github.com/hearthcache/hearth/protocol"
 	"github.com/hearthcache/hearth/protocol/server"
 )
@@ -23,6 +24,7 @@ type admin struct {
 	crawler  *crawler
 	level    *slog.LevelVar // of the log
 	secrets  *secrets
+	site     *web.Server
 
 	mu     sync.Mutex // guards what commands change of config
 	config *Config

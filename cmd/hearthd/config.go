@@ -41,6 +41,9 @@ type Config struct {
 	SASLFile    string        // passwords for SASL
 	AuthTimeout time.Duration // to shake hands by TLS, and to log in
 
+	HTTP     string // address of the http side, or empty
+	HTTPAuth string // file of those who may look at it; empty is all
+
 	User      string
 	Daemon    bool
 	PidFile   string
@@ -175,6 +178,9 @@ func (c *Config) settle() error {
 	if o := c.cacheOptions(nil); o.LeastMemory() > c.Memory {
 		return fmt.Errorf("-m %d is too little: with -I %d and -o ext_path=%s it must be %d",
 			c.Memory/mebibyte, c.MaxItem, c.paths(), (o.LeastMemory()+mebibyte-1)/mebibyte)
+	}
+	if c.HTTPAuth != "" && c.HTTP == "" {
+		return errors.New("-o http_auth_file needs -o http=ADDR")
 	}
 	if err := errors.Join(c.settleTLS(), c.settleLogins()); err != nil {
 		return err

@@ -64,6 +64,11 @@ func run(c *Config) error {
 	if err != nil {
 		return err
 	}
+	site, err := serveHTTP(c, &secrets, log)
+	if err != nil {
+		return err
+	}
+	defer site.Close()
 	if err := dropRoot(c, log); err != nil {
 		return err
 	}
@@ -71,7 +76,7 @@ func run(c *Config) error {
 	go paceHeap(stopped, c.Memory)
 	events := watch.New(c.WatchBuffer)
 	options := c.cacheOptions(log)
-	options.Observer = cacheEvents{events}
+	options.Observer, options.Progress = cacheEvents{events}, site.Recovering
 	cache, err := hearth.Open("", options)
 	if err != nil {
 		return err
@@ -81,10 +86,11 @@ func run(c *Config) error {
 	a := &admin{
 		cache: cache, config: c, stop: stop, level: level, stats: statistics{started: time.Now()},
 		watch: events, prefixes: newPrefixes(c.PrefixDelimiter, c.PrefixStats), crawler: newCrawler(),
-		secrets: &secrets,
+		secrets: &secrets, site: site,
 	}
 	err = serve(a, bound, stopped, log)
 	a.crawler.stop()
+	site.Stopping()
 	return errors.Join(err, cache.Close())
 }
 
@@ -109,6 +115,7 @@ func serve(a *admin, bound listeners, stopped context.Context, log *slog.Logger)
 		err = writeFiles(c, addrs)
 	}
 	if err == nil {
+		a.site.Ready(a.cache, s.Stats)
 		log.Info("ready", "version", version, "listen", fmt.Sprint(addrs), "memory", c.Memory, "pid", os.Getpid())
 		<-stopped.Done()
 		log.Info("stopping", "again", "a second signal stops at once, like a crash")

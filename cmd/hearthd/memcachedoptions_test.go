@@ -31,6 +31,10 @@ func TestOptions(t *testing.T) {
 		{"-o backpressure_ms=1", func(c *Config) { c.Backpressure = time.Millisecond }},
 		{"-o hot_percent=5", func(c *Config) { c.HotPercent = 5 }},
 		{"-o hot_percent=0", func(c *Config) { c.HotPercent = -1 }},
+		{"-o http=9150", func(c *Config) { c.HTTP = "127.0.0.1:9150" }},
+		{"-o http=:9150", func(c *Config) { c.HTTP = "127.0.0.1:9150" }},
+		{"-o http=*:9150,http_auth_file=/f", func(c *Config) { c.HTTP, c.HTTPAuth = ":9150", "/f" }},
+		{"-o http=[::1]:0", func(c *Config) { c.HTTP = "[::1]:0" }},
 		{"-o idle_timeout=3", func(c *Config) { c.IdleTimeout = 3 * time.Second }},
 	} {
 		t.Run(test.line, func(t *testing.T) {
@@ -104,6 +108,12 @@ func TestOptionRefusals(t *testing.T) {
 		{"ssl_ciphers=AES128-SHA", `"AES128-SHA" is not a cipher`},
 		{"ssl_session_cache=1", "takes no value"},
 		{"auth_timeout=0", "-o auth_timeout=0:"},
+		{"http=localhost", "-o http=localhost: needs a port"},
+		{"http=", "-o http=: needs a port"},
+		{"http=127.0.0.1:", "needs a port"},
+		{"http=1.2.3:80", "not an address"},
+		{"http=127.0.0.1:65536", "is not within 0 and 65535"},
+		{"http_auth_file=/f", "-o http_auth_file needs -o http=ADDR"},
 		{"sasl_pwdb=", "-o sasl_pwdb=: must not be empty"},
 		{"ext_path", "-o ext_path: needs a value"},
 		{"ext_path=", "needs a directory and a size"},

@@ -80,7 +80,7 @@ func readPasswords(path string, fields bool) (passwords, error) {
 	return p, nil
 }
 
-// authFile is -Y: it is read at the start and at SIGHUP.
+// authFile is -Y, or -o http_auth_file: it is read at the start and at SIGHUP.
 type authFile struct {
 	path    string
 	current atomic.Pointer[passwords]

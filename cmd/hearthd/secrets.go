@@ -18,6 +18,7 @@ type secrets struct {
 	certs *certificates // nil without -Z
 	auth  *authFile     // nil without -Y
 	sasl  *saslFile     // nil without -S
+	http  *authFile     // nil without -o http_auth_file
 }
 
 func loadSecrets(c *Config, log *slog.Logger) (s secrets, err error) {
@@ -33,6 +34,13 @@ func loadSecrets(c *Config, log *slog.Logger) (s secrets, err error) {
 		warnIfOpen(log, c.AuthFile)
 		if err := s.auth.refresh(); err != nil {
 			return s, fmt.Errorf("-Y: %w", err)
+		}
+	}
+	if c.HTTPAuth != "" {
+		s.http = &authFile{path: c.HTTPAuth}
+		warnIfOpen(log, c.HTTPAuth)
+		if err := s.http.refresh(); err != nil {
+			return s, fmt.Errorf("-o http_auth_file: %w", err)
 		}
 	}
 	if c.SASL {
@@ -58,14 +66,17 @@ func (s *secrets) authenticator() server.Authenticator {
 
 // refresh reads all anew. What cannot be read stays as it was.
 func (s *secrets) refresh() error {
-	var certs, auth error
+	var certs, auth, http error
 	if s.certs != nil {
 		certs = s.certs.refresh()
 	}
 	if s.auth != nil {
 		auth = s.auth.refresh()
 	}
-	return errors.Join(certs, auth)
+	if s.http != nil {
+		http = s.http.refresh()
+	}
+	return errors.Join(certs, auth, http)
 }
 
 // refreshAtHangup does so at each SIGHUP until stopped is done.
