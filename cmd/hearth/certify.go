@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"os"
 	"regexp"
 	"strings"
 
@@ -18,9 +17,9 @@ var errNotCertified = errors.New("the server does not keep to the protocol")
 // certification is what the flags of certify say.
 type certification struct {
 	certify.Options
-	names, caFile, passwordFile string
-	useTLS, anyCertificate      bool
-	list, asJSON, failedOnly    bool
+	access
+	names                    string
+	list, asJSON, failedOnly bool
 }
 
 func newCertifyCommand() *cobra.Command {
@@ -53,11 +52,7 @@ func (c *certification) addFlags(f *pflag.FlagSet) {
 	f.DurationVar(&c.Timeout, "timeout", 0, "give up on a reply after this time (default 5s)")
 	f.Int64Var(&c.Fill, "fill", 0, "bytes to set, at most, to push values out to flash; -1 sets none (default twice the server's memory)")
 	f.DurationVar(&c.FlashWait, "flash-wait", 0, "once filled, wait so long at most for values to reach flash (default 30s)")
-	f.BoolVar(&c.useTLS, "tls", false, "connect by TLS")
-	f.StringVar(&c.caFile, "tls-ca", "", "file with the certificates, in PEM, that vouch for the server's (default the system's)")
-	f.BoolVar(&c.anyCertificate, "tls-any", false, "take any certificate")
-	f.StringVar(&c.User, "user", "", "log in as this user, as -Y and -S of memcached want it")
-	f.StringVar(&c.passwordFile, "password-file", "", "file with the user's password")
+	c.access.addFlags(f)
 }
 
 func (c *certification) run(cmd *cobra.Command, args []string) (err error) {
@@ -79,21 +74,14 @@ func (c *certification) run(cmd *cobra.Command, args []string) (err error) {
 	return c.certify(cmd)
 }
 
-// secure reads the files that TLS and the login need.
+// secure sets what TLS and the login need.
 func (c *certification) secure() (err error) {
-	if c.useTLS || c.caFile != "" || c.anyCertificate {
-		if c.TLS, err = clientTLS(c.caFile, c.anyCertificate); err != nil {
-			return err
-		}
+	if c.TLS, err = c.config(); err != nil {
+		return err
 	}
-	if c.passwordFile != "" {
-		text, err := os.ReadFile(c.passwordFile)
-		if err != nil {
-			return err
-		}
-		c.Password = strings.TrimRight(string(text), "\r\n")
-	}
-	return nil
+	c.User = c.user
+	c.Password, err = c.password()
+	return err
 }
 
 func (c *certification) printList(out io.Writer) error {

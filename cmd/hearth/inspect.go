@@ -3,14 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"time"
 
 	"github.com/hearthcache/hearth/tools/pageinspect"
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 func newInspectCommand() *cobra.Command {
@@ -48,22 +43,5 @@ func dirCommand(use, short string, args int, look func(cmd *cobra.Command, d *pa
 			}
 			return errors.Join(look(cmd, d, args[1:]), d.Close())
 		},
-	}
-}
-
-// newProgress draws a bar of bytes on a terminal, and nothing elsewhere.
-func newProgress(out io.Writer) pageinspect.Progress {
-	f, ok := out.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return nil
-	}
-	var bar *progressbar.ProgressBar
-	return func(done, total int64) {
-		if bar == nil {
-			bar = progressbar.NewOptions64(total,
-				progressbar.OptionSetWriter(f), progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true),
-				progressbar.OptionSetWidth(30), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
-		}
-		_ = bar.Set64(done) // a bar that cannot be drawn is no reason to stop
 	}
 }

@@ -29,6 +29,7 @@ func newCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(newBenchCommand(), newCertifyCommand(), newInspectCommand())
+	cmd.AddCommand(newBenchCommand(), newCertifyCommand(), newInspectCommand(),
+		newStatsCommand(), newDumpCommand(), newLoadCommand())
 	return cmd
 }

@@ -59,8 +59,20 @@ func (c *Client) MetaGet(ctx context.Context, key string, opts GetOptions) (Meta
 		Item: a.item, Size: a.meta.Size, Age: time.Duration(a.meta.Age) * time.Second,
 		Fetched: a.meta.Fetched, Stale: a.meta.Stale, Won: a.meta.Won, TokenSent: a.meta.TokenSent,
 	}
-	m.Key, m.TTL = key, time.Duration(max(a.meta.TTL, 0))*time.Second
+	m.Key, m.TTL = key, timeLeft(a.meta.TTL)
 	return m, nil
+}
+
+// timeLeft is the TTL that a reply tells. An item of whose last second nothing is
+// left must not seem to live for ever.
+func timeLeft(seconds int64) time.Duration {
+	switch {
+	case seconds < 0:
+		return 0
+	case seconds == 0:
+		return 1
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 // SetMode is the condition of a MetaSet.
