@@ -75,6 +75,7 @@ type Change struct {
 	CAS uint64
 
 	flight
+	coming int // length of a value that is to be received, bytes
 	// w is the change as a write. By other verbs, too, w.OldItem is what was known
 	// of the item before the change, and w.NewItem after it.
 	w memtier.Write

@@ -48,7 +48,7 @@ const (
 // that was found past it. Find never blocks and allocates only to grow dst.
 func (c *Cache) Find(key, dst []byte) ([]byte, Meta, Status) {
 	h, now := c.mem.Hash(key), c.now.Load()
-	out, it, st := c.mem.Get(h, key, dst, now)
+	out, it, st := c.mem.Get(h, key, dst, now, nil)
 	switch st {
 	case memtier.Hit:
 		c.count.hitsRAM.Add(1)
@@ -116,7 +116,7 @@ func (c *Cache) findTouch(key []byte, a Access, dst []byte) ([]byte, Meta, Statu
 		look = memtier.WithValue
 	}
 	now := c.now.Load()
-	out, it, st := c.mem.Touch(c.mem.Hash(key), key, dst, a.Exptime, now, look)
+	out, it, st := c.mem.Touch(c.mem.Hash(key), key, dst, a.Exptime, now, look, nil)
 	out, m, is := c.settle(out, &it, st, now)
 	if is == Hit {
 		m.Exptime = a.Exptime
@@ -126,7 +126,7 @@ func (c *Cache) findTouch(key []byte, a Access, dst []byte) ([]byte, Meta, Statu
 
 func (c *Cache) findPeek(key, dst []byte) ([]byte, Meta, Status) {
 	h, now := c.mem.Hash(key), c.now.Load()
-	out, it, st := c.mem.GetQuiet(h, key, dst, now)
+	out, it, st := c.mem.GetQuiet(h, key, dst, now, nil)
 	if st == memtier.OnFlash {
 		return c.findHot(h, key, out, it, now, true)
 	}

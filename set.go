@@ -111,7 +111,7 @@ func (ch *Change) inRAM() (st memtier.Status) {
 	mem, now, it := ch.c.mem, ch.c.now.Load(), &ch.w.OldItem
 	switch {
 	case ch.Verb == Touch:
-		if _, *it, st = mem.Touch(ch.hash, ch.Key, nil, ch.Exptime, now, memtier.AsRead); st == memtier.Hit {
+		if _, *it, st = mem.Touch(ch.hash, ch.Key, nil, ch.Exptime, now, memtier.AsRead, nil); st == memtier.Hit {
 			ch.touched(*it)
 		}
 	case !ch.deletes():
@@ -247,6 +247,7 @@ func (ch *Change) onStranger() memtier.Status {
 
 // counted counts the outcome of the change and returns it.
 func (ch *Change) counted(st Status) Status {
+	ch.w.Received.Drop()
 	ch.c.count.outcomes[ch.Verb][st].Add(1)
 	return st
 }

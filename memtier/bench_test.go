@@ -65,7 +65,7 @@ func BenchmarkGet(b *testing.B) {
 				start := threadTime()
 				for range getRound {
 					benchKey(key, r.Uint64N(uint64(c.items)))
-					if _, _, st := t.Get(t.Hash(key), key, buf, 1); st != Hit {
+					if _, _, st := t.Get(t.Hash(key), key, buf, 1, nil); st != Hit {
 						b.Fatal(st)
 					}
 				}
@@ -114,7 +114,7 @@ func BenchmarkGetMany(b *testing.B) {
 						t.Warm(hashes)
 					}
 					for i, h := range hashes {
-						t.Get(h, keys[i][:], buf, 1)
+						t.Get(h, keys[i][:], buf, 1, nil)
 					}
 				}
 				best = min(best, threadTime()-start)
@@ -134,7 +134,7 @@ func BenchmarkGetParallel(b *testing.B) {
 		key, buf := make([]byte, 16), make([]byte, 0, 256)
 		for pb.Next() {
 			benchKey(key, r.Uint64N(items))
-			if _, _, st := t.Get(t.Hash(key), key, buf, 1); st != Hit {
+			if _, _, st := t.Get(t.Hash(key), key, buf, 1, nil); st != Hit {
 				b.Error(st)
 			}
 		}

@@ -101,7 +101,7 @@ func (s *storm) read(k int, buf, want []byte) {
 	s.tier.Warm([]uint64{s.tier.Hash(key), s.tier.Hash(s.name(0))})
 	floor := s.keys[k].floor.Load()
 	for range 100 {
-		out, it, st := s.tier.Get(s.tier.Hash(key), key, buf[:0], 1)
+		out, it, st := s.tier.Get(s.tier.Hash(key), key, buf[:0], 1, nil)
 		if st == OnFlash {
 			rec, ok := s.lookup(it.Loc)
 			if !ok {
@@ -196,7 +196,7 @@ func (s *storm) worker(seed uint64, ops int) {
 		case n < 95:
 			s.delete(k)
 		case n < 98:
-			s.tier.Touch(s.tier.Hash(s.name(k)), s.name(k), nil, 0, 1, AsRead)
+			s.tier.Touch(s.tier.Hash(s.name(k)), s.name(k), nil, 0, 1, AsRead, nil)
 		case n == 98 && (len(s.keys) < 1000 || i%16 == 0):
 			s.emptyOne()
 		case n == 99 && i%3000 == 0:
@@ -250,7 +250,7 @@ func TestConcurrentGrowth(t *testing.T) {
 					return
 				}
 				j := r.Uint64N(i + 1)
-				_, it, st := tier.Get(hashOf(seed+g*each+j), nil, nil, 1)
+				_, it, st := tier.Get(hashOf(seed+g*each+j), nil, nil, 1, nil)
 				if st != OnFlash || it.Loc != FlashLoc(1+g*each+j) {
 					t.Errorf("item %d of %d: %v %+v", j, i, st, it)
 					return

@@ -194,14 +194,21 @@ func (v *Victim) Free() {
 			v.Evict()
 		}
 	}
-	g.giveBack(v.n)
+	g.leave(v.n)
+}
+
+// leave gives an emptied victim back, or leaves that to the last who has it pinned.
+func (g *segments) leave(n uint32) {
+	if g.meta[n].state.Or(leftBit)&writers == 0 {
+		g.giveBack(n)
+	}
 }
 
 // keepLarge makes a large victim the newest of the sealed, or gives it back if
 // its record died meanwhile.
 func (g *segments) keepLarge(n, now uint32) {
 	if !g.relink(n, now) {
-		g.giveBack(n)
+		g.leave(n)
 	}
 }
 

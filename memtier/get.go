@@ -1,10 +1,11 @@
 package memtier
 
-// Get looks a key up. On a Hit the value is appended to dst. OnFlash means that
+// Get looks a key up. On a Hit the value is appended to dst, or, if it is a large
+// one and loan is not nil, lent: then dst is as it was. OnFlash means that
 // a slot matches, not that the key does: the record at it.Loc has to be read to
 // know. Expired means that the slot was dropped; if it.Loc is on flash, that
 // record is dead.
-func (t *Tier) Get(h uint64, key, dst []byte, now uint32) ([]byte, Item, Status) {
+func (t *Tier) Get(h uint64, key, dst []byte, now uint32, loan *Loan) ([]byte, Item, Status) {
 	s := t.lock(h)
 	p := t.findLocked(s, h)
 	if p == nil {
@@ -25,7 +26,7 @@ func (t *Tier) Get(h uint64, key, dst []byte, now uint32) ([]byte, Item, Status)
 			s.mu.Unlock()
 			return dst, Item{}, Miss
 		}
-		dst = append(dst, r.value()...)
+		dst = t.give(it.Loc, r, dst, loan)
 		r.describe(&it)
 		r.stamp(now)
 		st = Hit
@@ -51,26 +52,26 @@ type Look uint8
 
 // What a lookup may do.
 const (
-	WithValue Look = 1 << iota // append the value to dst
+	WithValue Look = 1 << iota // append the value to dst, or lend it, as Get does
 	AsRead                     // count as a read
 )
 
 // GetQuiet is Get that leaves no trace: it counts as no read.
-func (t *Tier) GetQuiet(h uint64, key, dst []byte, now uint32) ([]byte, Item, Status) {
+func (t *Tier) GetQuiet(h uint64, key, dst []byte, now uint32, loan *Loan) ([]byte, Item, Status) {
 	defer t.segs.reap() // last, when the shard is free
 	s := t.lock(h)
 	defer s.mu.Unlock()
 	_, r, it, st := t.lookLocked(s, h, key, now)
 	if st == Hit {
-		dst = append(dst, r.value()...)
+		dst = t.give(it.Loc, r, dst, loan)
 	}
 	return dst, it, st
 }
 
 // Touch gives an item in RAM a new exptime. The Item has the old one. The answer
-// is Hit, Miss, Expired as of Get, or OnFlash: nothing was changed then, see
+// is Hit, Miss, Expired, as of Get, or OnFlash: nothing was changed then, see
 // SetExptimeAt.
-func (t *Tier) Touch(h uint64, key, dst []byte, exptime, now uint32, look Look) ([]byte, Item, Status) {
+func (t *Tier) Touch(h uint64, key, dst []byte, exptime, now uint32, look Look, loan *Loan) ([]byte, Item, Status) {
 	defer t.segs.reap() // last, when the shard is free
 	s := t.lock(h)
 	defer s.mu.Unlock()
@@ -80,7 +81,7 @@ func (t *Tier) Touch(h uint64, key, dst []byte, exptime, now uint32, look Look) 
 	}
 	p.setExptime(exptime)
 	if look&WithValue != 0 {
-		dst = append(dst, r.value()...)
+		dst = t.give(it.Loc, r, dst, loan)
 	}
 	if look&AsRead != 0 {
 		r.stamp(now)

@@ -99,7 +99,7 @@ func growIndex(t testing.TB, items int) {
 func checkAll(t testing.TB, tier *Tier, items int) {
 	for i := 1; i <= items; i++ {
 		h := hashOf(uint64(i))
-		if _, it, st := tier.Get(h, nil, nil, 1); st != OnFlash || it.Loc != FlashLoc(uint64(i)) || it.Class != 7 {
+		if _, it, st := tier.Get(h, nil, nil, 1, nil); st != OnFlash || it.Loc != FlashLoc(uint64(i)) || it.Class != 7 {
 			t.Fatalf("item %d: %v %+v", i, st, it)
 		}
 	}

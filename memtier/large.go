@@ -1,15 +1,14 @@
 package memtier
 
-// allocLarge takes a large segment of its own for a record.
-func (g *segments) allocLarge(units uint64, now uint32) (Loc, bool) {
-	size := (int64(units)<<unitShift + pageBytes - 1) &^ (pageBytes - 1)
+// allocLarge takes a large segment of its own for a record, and memory for the
+// first bytes of it.
+func (g *segments) allocLarge(units uint64, bytes int64, now uint32) (Loc, bool) {
+	size := wholePages(bytes)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	n := g.numberLocked()
-	if n == 0 || !g.claimLocked(size) {
-		g.wanted = max(g.wanted, size)
+	if n == 0 || !g.claimLargeLocked(size) {
 		g.bareLarge = appendNonzero(g.bareLarge, n)
-		g.signal()
 		return 0, false
 	}
 	m := &g.meta[n]
@@ -17,10 +16,23 @@ func (g *segments) allocLarge(units uint64, now uint32) (Loc, bool) {
 	m.live.Store(0)
 	m.state.Store(units | oneWriter)
 	g.sealLocked(n, now)
-	g.wanted = 0
 	g.signalLowLocked()
 	return g.loc(n, 0), true
 }
+
+// claimLargeLocked takes memory of the limit for a large segment, or has some made
+// free.
+func (g *segments) claimLargeLocked(size int64) bool {
+	if !g.claimLocked(size) {
+		g.wanted = max(g.wanted, size)
+		g.signal()
+		return false
+	}
+	g.wanted = 0
+	return true
+}
+
+func wholePages(n int64) int64 { return (n + pageBytes - 1) &^ (pageBytes - 1) }
 
 // numberLocked is a large segment without memory, 0 if there is none.
 func (g *segments) numberLocked() uint32 {

@@ -19,7 +19,7 @@ func TestLoad(t *testing.T) {
 	}
 	for i := range uint64(n) {
 		h := i * 0x9e3779b97f4a7c15
-		if _, it, st := m.Get(h, []byte("k"), nil, now); st != OnFlash || it.Loc != FlashLoc(i) || it.Class != 3 || it.Exptime != now+1 {
+		if _, it, st := m.Get(h, []byte("k"), nil, now, nil); st != OnFlash || it.Loc != FlashLoc(i) || it.Class != 3 || it.Exptime != now+1 {
 			t.Fatalf("get %d: %v, %+v", i, st, it)
 		}
 	}

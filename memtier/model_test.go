@@ -166,7 +166,7 @@ func (m *model) look(key []byte, asRead bool) {
 	if !asRead {
 		find = m.tier.GetQuiet
 	}
-	out, it, st := find(m.tier.Hash(key), key, m.buf[:0], m.now)
+	out, it, st := find(m.tier.Hash(key), key, m.buf[:0], m.now, nil)
 	m.hits[st]++
 	switch st {
 	case Hit:
@@ -207,7 +207,7 @@ func (m *model) dead(l Loc) {
 func (m *model) touch() {
 	key, exptime := m.key(), m.exptime()
 	look := Look(m.r.IntN(4))
-	out, it, st := m.tier.Touch(m.tier.Hash(key), key, m.buf[:0], exptime, m.now, look)
+	out, it, st := m.tier.Touch(m.tier.Hash(key), key, m.buf[:0], exptime, m.now, look, nil)
 	switch st {
 	case Hit:
 		e := m.live(key)
@@ -391,7 +391,7 @@ func (m *model) verify() {
 	}
 	var bytes, ram int64
 	for k, e := range m.want {
-		if _, _, st := m.tier.Get(m.tier.Hash([]byte(k)), []byte(k), nil, m.now); st == Hit {
+		if _, _, st := m.tier.Get(m.tier.Hash([]byte(k)), []byte(k), nil, m.now, nil); st == Hit {
 			bytes += int64(len(e.value))
 			ram++
 		}

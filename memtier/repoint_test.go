@@ -22,7 +22,7 @@ func TestRepointTellsExptime(t *testing.T) {
 	if st := m.Store(&w, 1); st != Stored {
 		t.Fatal(st)
 	}
-	if _, _, st := m.Touch(w.Hash, key, nil, 50, 1, AsRead); st != Hit {
+	if _, _, st := m.Touch(w.Hash, key, nil, 50, 1, AsRead, nil); st != Hit {
 		t.Fatal(st)
 	}
 	if exptime, ok := m.Repoint(w.Hash, w.NewItem.Loc, 1, FlashLoc(1), 1); !ok || exptime != 50 {

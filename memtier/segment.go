@@ -20,11 +20,12 @@ import (
 //
 // A large segment goes from free to sealed at once. There is no way back from
 // sealed to active, and a victim is emptied by the one who took it. A sealed one
-// that no slot points into any more is free ahead of its turn.
+// that no slot points into any more is free ahead of its turn. A large one may be
+// pinned, see pin.go: then it is not taken, and not free before it is let go.
 type segment struct {
 	// state packs all that appending needs, so that one compare-and-swap is
-	// an allocation: sealed, victim, writers between allocation and slot
-	// update (16 bits at 32), units used (32 bits).
+	// an allocation: sealed, victim, left, writers between allocation and slot
+	// update (16 bits at 32; all pins are one), units used (32 bits).
 	state atomic.Uint64
 	// live is how many slots point into it, changed under their shards' locks. A
 	// flush does not take it back: then it is too high, until the segment is emptied.
@@ -36,11 +37,13 @@ type segment struct {
 	gen              generation
 	turn             uint32 // how many segments had been emptied when it was sealed
 	size             int64  // bytes, of a large one
+	pins             uint32 // of a large one
 }
 
 const (
 	sealedBit = 1 << 63
 	victimBit = 1 << 62
+	leftBit   = 1 << 61 // by the one who emptied it, to the last writer
 	oneWriter = 1 << 32
 	writers   = 0xffff << 32
 )
@@ -92,6 +95,7 @@ type segments struct {
 
 	mu          sync.Mutex // guards what follows
 	limit, used int64      // bytes
+	pinned      int64      // part of used
 	index       int64      // part of used
 	wanted      int64      // bytes that the last large write did not get
 	free        []uint32   // with memory, counted in used
@@ -175,8 +179,13 @@ func (g *segments) record(l Loc) record {
 	return record{(*header)(unsafe.Add(g.arena, uintptr(l)<<unitShift))}
 }
 
-// inPlace tells whether records of l's segment may be overwritten.
-func (g *segments) inPlace(l Loc) bool { return !g.meta[g.number(l)].isVictim() }
+// inPlace tells whether the record at l may be overwritten, its value too unless
+// that stays the same.
+func (g *segments) inPlace(l Loc, same bool) bool {
+	n := g.number(l)
+	m := &g.meta[n]
+	return !m.isVictim() && (same || n < g.first || !m.isWritten())
+}
 
 func (g *segments) isLarge(units uint64) bool { return units > 1<<g.shift/2 }
 
@@ -190,7 +199,7 @@ func (g *segments) loc(n uint32, at uint64) Loc { return Loc(n)<<g.shift | Loc(a
 // many free segments must be left for others.
 func (g *segments) alloc(gen generation, units uint64, now uint32, spare int) (Loc, bool) {
 	if g.isLarge(units) {
-		return g.allocLarge(units, now)
+		return g.allocLarge(units, int64(units)<<unitShift, now)
 	}
 	for {
 		n := g.active[gen].Load()
@@ -205,7 +214,13 @@ func (g *segments) alloc(gen generation, units uint64, now uint32, spare int) (L
 
 func (g *segments) done(l Loc) {
 	n := g.number(l)
-	g.meta[n].state.Add(^uint64(oneWriter - 1))
+	if g.meta[n].state.Add(^uint64(oneWriter-1))&(leftBit|writers) == leftBit {
+		g.mu.Lock()
+		g.doom = append(g.doom, n)
+		g.ripe.Store(true)
+		g.mu.Unlock()
+		return
+	}
 	g.doomIdle(n)
 }
 

@@ -11,6 +11,7 @@ type Stats struct {
 	SegmentBytes  int64  // memory of segments, free ones included
 	SegmentsFree  int64  // that could be filled now
 	SegmentsTotal int64  // that the limit leaves
+	PinnedBytes   int64  // of SegmentBytes, what large values on their way in or out keep
 	ValueBytes    int64  // of values in RAM
 	Oldest        uint32 // Unix seconds: when the oldest segment was begun; 0 if there is nothing in RAM
 
@@ -86,7 +87,7 @@ func (g *segments) addTo(st *Stats) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	st.Limit, st.Used, st.HotReserved = g.limit, g.used, g.hot
-	st.SegmentBytes = g.used - g.index - g.hot
+	st.SegmentBytes, st.PinnedBytes = g.used-g.index-g.hot, g.pinned
 	st.SegmentsFree = int64(g.availableLocked())
 	st.Oldest = g.oldestLocked()
 	st.SegmentsTotal = (g.limit - g.hot - g.index) / g.bytes

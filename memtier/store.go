@@ -23,7 +23,8 @@ func (t *Tier) Store(w *Write, now uint32) Status {
 			return TooLarge
 		}
 	}
-	if units := unitsFor(len(w.Key), u.size()); known && t.segs.isLarge(units) {
+	u.staged = w.Received.loc
+	if units := unitsFor(len(w.Key), u.size()); known && u.staged == 0 && t.segs.isLarge(units) {
 		if st := t.stage(&u, units); st != Stored {
 			return st
 		}
@@ -40,8 +41,11 @@ func (t *Tier) Store(w *Write, now uint32) Status {
 	if st == crowded {
 		st = NoRoom
 	}
-	if u.staged != 0 {
+	switch {
+	case w.Received.loc == 0 && u.staged != 0:
 		t.segs.done(u.staged)
+	case w.Received.loc != 0 && st == Stored:
+		w.Received.Drop()
 	}
 	t.segs.reap()
 	return st

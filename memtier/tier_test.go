@@ -20,7 +20,7 @@ func put(t testing.TB, tier *Tier, key string, value []byte, cas uint64) Write {
 }
 
 func get(tier *Tier, key string) ([]byte, Item, Status) {
-	return tier.Get(tier.Hash([]byte(key)), []byte(key), nil, 1)
+	return tier.Get(tier.Hash([]byte(key)), []byte(key), nil, 1, nil)
 }
 
 func TestOptions(t *testing.T) {
@@ -76,8 +76,8 @@ func TestAllocs(t *testing.T) {
 				t.Fatal(st)
 			}
 		}},
-		{"get", func() { h, k := next(); tier.Get(h, k, buf, 1) }},
-		{"touch", func() { h, k := next(); tier.Touch(h, k, buf, 0, 1, WithValue|AsRead) }},
+		{"get", func() { h, k := next(); tier.Get(h, k, buf, 1, nil) }},
+		{"touch", func() { h, k := next(); tier.Touch(h, k, buf, 0, 1, WithValue|AsRead, nil) }},
 		{"incr", func() {
 			h, k := next()
 			if _, _, st := tier.incr(h, k, 1, false, uint64(i), 0, 1); st != Stored && st != NotNumeric {
@@ -92,7 +92,7 @@ func TestAllocs(t *testing.T) {
 			}
 		}},
 		{"delete", func() { h, k := next(); tier.Delete(h, k, 1) }},
-		{"miss", func() { h, k := next(); tier.Get(h, k, buf, 1) }},
+		{"miss", func() { h, k := next(); tier.Get(h, k, buf, 1, nil) }},
 	} {
 		if n := testing.AllocsPerRun(1000, c.f); n != 0 {
 			t.Errorf("%s: %v allocations", c.name, n)

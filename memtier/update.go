@@ -38,7 +38,7 @@ func (u *update) keep(was before) {
 // and has room, or else in a new record. It reports false if there is no
 // memory.
 func (t *Tier) writeLocked(s *shard, p *slot, tag uint64, old record, u *update) bool {
-	if old.header != nil && u.staged == 0 && old.fits(u.size()) && t.segs.inPlace(p.loc()) {
+	if old.header != nil && u.staged == 0 && old.fits(u.size()) && t.segs.inPlace(p.loc(), u.same) {
 		s.count.valueBytes += int64(u.size() - old.valLen())
 		if !u.same {
 			u.fill(old)

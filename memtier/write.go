@@ -45,6 +45,11 @@ type Write struct {
 	SetExptime     bool
 	Delta, Initial uint64
 
+	// Received, if it is of a Tier, is where Value was received into, for a mode
+	// before Append. Stored empties it; after another answer it is still the
+	// caller's, to be tried again or to be dropped.
+	Received Receipt
+
 	// Found, if its Loc is not 0, is the flash record that an OnFlash answer
 	// asked for. Store judges by it, if the slot is still there, and otherwise
 	// answers Changed.

@@ -77,6 +77,9 @@ func (op Op) Touches() bool { return op == OpGat || op == OpGats }
 // Storage tells whether op carries a value.
 func (op Op) Storage() bool { return op >= OpSet && op <= OpCAS }
 
+// Whole tells whether op carries a value that is the item's as it is.
+func (op Op) Whole() bool { return op.Storage() && op != OpAppend && op != OpPrepend }
+
 // Request is one parsed command. Its slices point into the parser's input and
 // hold only as long as that does.
 type Request struct {
@@ -144,4 +147,5 @@ const (
 	Partial                  // some keys of a retrieval; the next call goes on with it
 	Invalid                  // a refused request; the parser has the answer
 	Close                    // bytes after which no answer makes sense
+	Body                     // a storage command, all but its value, which is large: see Stream of the parsers
 )

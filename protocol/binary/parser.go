@@ -45,6 +45,13 @@ type Parser struct {
 	// MaxValue is the largest value in bytes that is kept. A larger one is
 	// reported as TooLarge and passed over.
 	MaxValue int
+	// Stream, if not 0, has a value of at least so many bytes, of a command for
+	// which Op.Whole holds, left to the caller unless all of it is there: Body says
+	// that the command is in r, and that Size bytes follow, which are not for the
+	// parser.
+	Stream int
+	// Size is set by Body.
+	Size int
 	// Need is set by Incomplete: how many bytes, the consumed ones not
 	// counted, are needed to go on; 0 if any will do.
 	Need int
@@ -71,6 +78,9 @@ func (p *Parser) Next(in []byte, r *protocol.Request) (int, protocol.Status) {
 	n, st := p.next(in[skipped:], r)
 	return skipped + n, st
 }
+
+// Pass has the next n bytes passed over: what is left of a value after Body.
+func (p *Parser) Pass(n int) { p.swallow = n }
 
 // next parses a request that begins where in does. What the header alone tells is
 // decided on the header alone.
@@ -108,6 +118,11 @@ func (p *Parser) next(in []byte, r *protocol.Request) (int, protocol.Status) {
 	if r.TooLarge = s.value && value > p.MaxValue && !s.sasl(); r.TooLarge {
 		body -= value
 	}
+	status := protocol.Complete
+	if p.streams(s, value, len(in)-p.Need, body) && !r.TooLarge {
+		p.Size, status = value, protocol.Body
+		body -= value
+	}
 	if p.Need += body; len(in) < p.Need {
 		return 0, protocol.Incomplete
 	}
@@ -120,7 +135,17 @@ func (p *Parser) next(in []byte, r *protocol.Request) (int, protocol.Status) {
 	if s.op != protocol.OpGet {
 		fill(r, in[:p.Need:p.Need], from+key)
 	}
-	return p.Need, protocol.Complete
+	n := p.Need
+	if status == protocol.Body {
+		p.Need = 0
+	}
+	return n, status
+}
+
+// streams tells whether a value is left to the caller; there bytes of the body have
+// come.
+func (p *Parser) streams(s *shape, value, there, body int) bool {
+	return p.Stream > 0 && s.value && value >= p.Stream && there < body && s.op.Whole()
 }
 
 // refuse has the header answered and the next swallow bytes passed over.

@@ -47,13 +47,15 @@ type limits struct {
 type phase uint8
 
 const (
-	parsing phase = iota // none, or not all of it is there
-	keys                 // a retrieval with keys left in req.Args
-	piece                // the same, and the line goes on
-	single               // a retrieval of one key, in the meta or the binary protocol
-	held                 // a command; executed once nothing before it is pending
-	doing                // a command that is the only Pending
-	refused              // an invalid request, to be answered
+	parsing   phase = iota // none, or not all of it is there
+	keys                   // a retrieval with keys left in req.Args
+	piece                  // the same, and the line goes on
+	single                 // a retrieval of one key, in the meta or the binary protocol
+	held                   // a command; executed once nothing before it is pending
+	doing                  // a command that is the only Pending
+	announced              // a command whose value is to be received, not begun
+	receiving              // the same, begun
+	refused                // an invalid request, to be answered
 )
 
 // verdict is why serve returned.
@@ -99,6 +101,7 @@ type Conn struct {
 	tail      []byte // replies behind a Pending
 	moved     int    // bytes of tail that are in out
 	lent      int    // bytes of all three buffers, as the pool knows them
+	body      body   // while receiving
 
 	hungry   bool // the parser needs more than in holds
 	readable bool // a read may give something
@@ -176,7 +179,7 @@ func (c *Conn) serve() verdict {
 		case !c.ready():
 			c.settle()
 			return waiting
-		case left <= 0 || c.more: // a piece of a stream is a turn
+		case left <= 0 || c.more || c.phase == receiving: // a piece is a turn
 			return yielded
 		}
 	}
@@ -187,10 +190,12 @@ func (c *Conn) ready() bool {
 	switch {
 	case c.blocked:
 		return false
-	case c.phase == held:
+	case c.phase == held || c.phase == announced:
 		return c.ring.n == 0
 	case c.phase == doing:
 		return c.more
+	case c.phase == receiving:
+		return c.readable && !c.eof && len(c.body.piece) > 0
 	case c.phase != parsing:
 		return c.room()
 	case c.hungry:
@@ -206,16 +211,18 @@ func (c *Conn) finished() bool {
 
 // fill reads once, if that is what is needed to go on.
 func (c *Conn) fill() {
-	if !c.hungry || !c.readable || c.eof || c.blocked || c.closing || !c.makeRoom() {
+	if !c.hungry || !c.readable || c.eof || c.blocked || c.closing {
 		return
 	}
-	free := c.in[len(c.in):cap(c.in)]
+	free := c.space()
+	if len(free) == 0 {
+		return
+	}
 	n, err := c.wire.read(free)
 	switch {
 	case n > 0:
-		c.in = c.in[:len(c.in)+n]
 		c.count.read.Add(uint64(n))
-		c.hungry = len(c.in)-c.parsed < c.need()
+		c.filled(n)
 		// A short read has emptied the socket; but if the peer is done
 		// its end of file is still behind.
 		c.readable = n == len(free) || c.peerDone
@@ -229,6 +236,27 @@ func (c *Conn) fill() {
 	if c.draining && !c.readable {
 		c.eof = true
 	}
+}
+
+// space is where to read to; nowhere if there is no room now.
+func (c *Conn) space() []byte {
+	switch {
+	case c.phase == receiving:
+		return c.body.piece
+	case !c.makeRoom():
+		return nil
+	}
+	return c.in[len(c.in):cap(c.in)]
+}
+
+// filled takes note of n bytes that were read to space.
+func (c *Conn) filled(n int) {
+	if c.phase == receiving {
+		c.body.took(n)
+		return
+	}
+	c.in = c.in[:len(c.in)+n]
+	c.hungry = len(c.in)-c.parsed < c.need()
 }
 
 // parse makes sure that there is a request to execute.
@@ -255,6 +283,8 @@ func (c *Conn) parse() bool {
 	case protocol.Incomplete:
 		c.parsed += n
 		c.hungry = true
+	case protocol.Body:
+		c.phase = announced
 	case protocol.Close:
 		c.closing = true
 	}
@@ -286,6 +316,10 @@ func (c *Conn) execute() bool {
 		c.refuse()
 		c.consume()
 		return true
+	case announced:
+		return c.accept() && c.receive()
+	case receiving:
+		return c.receive()
 	}
 	for c.room() && !c.blocked {
 		if c.phase == single {
@@ -344,6 +378,12 @@ func (c *Conn) do() bool {
 	dst := c.sink()
 	before := len(dst)
 	dst, p := c.handler.Do(c, &c.req, dst)
+	return c.done(dst, before, p)
+}
+
+// done is for a command that a handler has executed: the output with its reply, how
+// long that was before, and what is pending.
+func (c *Conn) done(dst []byte, before int, p Pending) bool {
 	if c.req.Noreply || p != nil {
 		dst = dst[:before]
 	}

@@ -27,6 +27,33 @@ type Warmer interface {
 	Warm(args []byte) int
 }
 
+// Receiver is what a Handler may be beside: it gives the memory that large values
+// are received into, so that none stands in a buffer of its connection as well.
+type Receiver interface {
+	// LargeValue is the length in bytes from which on values are received. It
+	// never changes.
+	LargeValue() int
+	// Receive begins a command for which Op.Whole holds, in place of Do: all of it
+	// is there but its value of size bytes. r and its slices hold until the
+	// Intake is done.
+	Receive(c *Conn, r *protocol.Request, size int) Intake
+}
+
+// Intake is a command whose value is being received. It ends by Do or by Drop.
+type Intake interface {
+	// Next is where the next bytes of the value go; it is called once those of
+	// the last call are filled, and until the value is complete. It is false if
+	// there is no memory now: the server asks again after the next Notify. None
+	// though it is true means that the value is not wanted: the server calls Do
+	// at once, and passes over what is left of the value.
+	Next() ([]byte, bool)
+	// Do executes the command, as Handler.Do does.
+	Do(dst []byte) ([]byte, Pending)
+	// Drop gives up: the client has left, or its value does not end where it
+	// should.
+	Drop()
+}
+
 // Pending is an answer that is not there yet. The server calls Step for the
 // oldest Pending of a connection, at once and again after each Conn.Notify,
 // until it is done. It does so even when the client has gone, so that whatever

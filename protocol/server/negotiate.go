@@ -24,7 +24,7 @@ func (c *Conn) negotiate(first byte) {
 		c.binary = true
 	}
 	if c.binary {
-		c.packets = binary.Parser{MaxValue: c.packets.MaxValue}
+		c.packets = binary.Parser{MaxValue: c.packets.MaxValue, Stream: c.limits.parser.Stream}
 	}
 }
 

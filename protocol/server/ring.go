@@ -158,6 +158,7 @@ func (c *Conn) room() bool {
 // discard steps the Pendings of a connection whose client has gone, and tells
 // whether none is left.
 func (c *Conn) discard() bool {
+	c.body.drop()
 	c.sent = 0
 	for c.out = c.out[:0]; c.ring.n > 0; c.ring.pop() {
 		if e := c.ring.oldest(); e.stream {

@@ -197,5 +197,9 @@ func (s *Server) Stats() Stats {
 }
 
 func (s *Server) limits() limits {
-	return limits{requests: s.opt.Requests, highWater: highWater, parser: text.Parser{MaxValue: s.opt.MaxValue}, protocols: s.opt.Protocols, gate: s.gate}
+	l := limits{requests: s.opt.Requests, highWater: highWater, parser: text.Parser{MaxValue: s.opt.MaxValue}, protocols: s.opt.Protocols, gate: s.gate}
+	if r, ok := s.handler.(Receiver); ok {
+		l.parser.Stream = r.LargeValue()
+	}
+	return l
 }

@@ -94,7 +94,7 @@ func (p *Parser) meta(name, args, in []byte, n int, r *protocol.Request) (int, p
 	if length >= 0 {
 		n, status = p.value(length, in, n, r)
 	}
-	if status == protocol.Complete {
+	if status == protocol.Complete || status == protocol.Body {
 		meta.DecodeKey(r)
 	}
 	return n, status
@@ -211,6 +211,10 @@ func (p *Parser) value(length int, in []byte, n int, r *protocol.Request) (int, 
 	}
 	end := n + length
 	if len(in) < end+len("\r\n") {
+		if p.Stream > 0 && length >= p.Stream && r.Op.Whole() {
+			p.Size = length
+			return n, protocol.Body
+		}
 		p.Need = end + len("\r\n")
 		return 0, protocol.Incomplete
 	}

@@ -36,6 +36,13 @@ type Parser struct {
 	// MaxValue is the largest value in bytes that is kept. A larger one is
 	// reported as TooLarge and passed over.
 	MaxValue int
+	// Stream, if not 0, has a value of at least so many bytes, of a command for
+	// which Op.Whole holds, left to the caller unless all of it is there: Body says
+	// that the command is in r, and that Size bytes and a line end follow, which
+	// are not for the parser.
+	Stream int
+	// Size is set by Body.
+	Size int
 	// Login has all but a login refused; whoever takes the login's Request,
 	// an OpSASLAuth, clears it.
 	Login bool
@@ -63,6 +70,9 @@ func (p *Parser) Next(in []byte, r *protocol.Request) (int, protocol.Status) {
 	}
 	return p.next(in, r)
 }
+
+// Pass has the next n bytes passed over: what is left of a value after Body.
+func (p *Parser) Pass(n int) { p.swallow = n }
 
 // skip passes over what is left of a refused request.
 func (p *Parser) skip(in []byte) int {

@@ -21,11 +21,30 @@ type change struct {
 	h *Handler
 	c *server.Conn
 	r *protocol.Request // the connection's, which holds it until the change is done
+
+	refused hearth.Status // of a value that was to be received, and is not wanted
 }
 
 var changes = sync.Pool{New: func() any { return new(change) }}
 
 func (h *Handler) change(c *server.Conn, r *protocol.Request, verb hearth.Verb, dst []byte) ([]byte, server.Pending) {
+	p := h.newChange(c, r, verb)
+	if r.TooLarge {
+		return p.reply(p.Refuse(h.cache), dst), nil
+	}
+	return p.start(dst)
+}
+
+// start executes the change.
+func (p *change) start(dst []byte) ([]byte, server.Pending) {
+	if st := p.Start(p.h.cache, p.c, 0); st != hearth.Pending {
+		return p.reply(st, dst), nil
+	}
+	return dst, p
+}
+
+// newChange is what r asks for.
+func (h *Handler) newChange(c *server.Conn, r *protocol.Request, verb hearth.Verb) *change {
 	p := changes.Get().(*change)
 	p.h, p.c, p.r = h, c, r
 	p.Verb, p.Key, p.Value, p.Flags = verb, r.Key, r.Value, r.Flags
@@ -36,13 +55,7 @@ func (h *Handler) change(c *server.Conn, r *protocol.Request, verb hearth.Verb, 
 	}
 	p.Delta, p.Vivify, p.Initial, p.VivifyExptime = r.Delta, r.Vivify, r.Initial, h.exptime(r.VivifyExptime)
 	p.Invalidate, p.DropValue = r.Invalidate, r.DropValue
-	if r.TooLarge {
-		return p.reply(p.Refuse(h.cache), dst), nil
-	}
-	if st := p.Start(h.cache, c, 0); st != hearth.Pending {
-		return p.reply(st, dst), nil
-	}
-	return dst, p
+	return p
 }
 
 // withoutCAS has p find no item whose CAS matches. Where memcached has binary
@@ -82,9 +95,14 @@ func (p *change) reply(st hearth.Status, dst []byte) []byte {
 		p.tell(res)
 	}
 	dst = protocol.AppendResult(dst, p.r, &res)
+	p.end()
+	return dst
+}
+
+// end gives p back.
+func (p *change) end() {
 	p.c, p.r, p.Key, p.Value = nil, nil, nil, nil
 	changes.Put(p)
-	return dst
 }
 
 var outcomeOf = [...]protocol.Outcome{
