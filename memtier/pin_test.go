@@ -48,6 +48,11 @@ func clean(t *testing.T, tier *Tier, used int64) {
 	if st.PinnedBytes != 0 || st.Used > used+1<<20 {
 		t.Errorf("%d bytes pinned, %d in use, %d before", st.PinnedBytes, st.Used, used)
 	}
+	for gen := range tier.segs.orders {
+		if o := &tier.segs.orders[gen]; o.oldest == 0 && o.bytes != 0 {
+			t.Errorf("%d bytes in an order of nothing", o.bytes)
+		}
+	}
 	if r := resident(t, tier.segs.large, tier.segs.size[1]); r != 0 {
 		t.Errorf("%d bytes of large segments are resident", r)
 	}

@@ -86,6 +86,7 @@ func (g *segments) growLarge(l Loc, bytes int64) bool {
 		return false
 	}
 	m.size = size
+	g.orders[m.gen].bytes += more
 	g.pinned += more
 	g.signalLowLocked()
 	return true
