@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,7 +15,7 @@ import (
 
 	"github.com/hearthcache/hearth"
 	"github.com/hearthcache/hearth/cmd/hearthd/execute"
-	"github.com/hearthcache/hearth/protocol/binary"
+	"github.com/hearthcache/hearth/protocol"
 	"github.com/hearthcache/hearth/protocol/server"
 )
 
@@ -184,8 +185,11 @@ func TestLargeConditions(t *testing.T) {
 func (s *served) binary(value []byte) {
 	s.t.Helper()
 	s.dial()
-	p := binary.Packet{Magic: 0x80, Opcode: 0x02, Key: []byte("b"), Extras: make([]byte, 8), Value: value, Opaque: 7}
-	go s.send(append(p.Append(nil), p.Append(nil)...), 99991)
+	packet := make([]byte, 24+8, 24+8+1+len(value))
+	packet[0], packet[1], packet[3], packet[4] = protocol.MagicRequest, 0x02, 1, 8 // an add
+	binary.BigEndian.PutUint32(packet[8:], uint32(8+1+len(value)))
+	packet = append(append(packet, 'b'), value...)
+	go s.send(append(packet, packet...), 99991)
 	for _, want := range []byte{0, 2} { // added, and then it exists
 		head := make([]byte, 24)
 		if _, err := io.ReadFull(s.in, head); err != nil || head[7] != want {
