@@ -10,7 +10,7 @@ SOAKMEM  ?= 256
 SOAKDISK ?= 4g
 SOAKOUT  ?= soak
 
-.PHONY: test race lint fuzz crashtest killtest bench soak build demo clean
+.PHONY: test race lint fuzz crashtest killtest bench soak build man demo clean
 
 # What a change must pass. Tests against memcached skip where it is not
 # installed, unless CI is set.
@@ -60,6 +60,10 @@ soak: build
 build:
 	$(GO) build -o bin/hearthd ./cmd/hearthd
 	$(GO) build -o bin/hearth ./cmd/hearth
+
+# The manual pages of hearth and its commands, in bin/man.
+man: build
+	bin/hearth man bin/man/man1
 
 # Runs hearthd with a flash tier in ./hearth-data, and shows a set and a get.
 demo: build

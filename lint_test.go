@@ -60,7 +60,7 @@ var arrows = []arrow{
 	{from: "cmd/hearthd/web", module: []string{rootPath, "flashtier", "protocol/server"}, other: []string{"github.com/prometheus/client_golang"}},
 	{from: "cmd/hearthd/execute", module: []string{rootPath, "protocol", "protocol/text", "protocol/server"}},
 	{from: "cmd/hearthd", module: []string{rootPath, "cmd/hearthd/execute", "cmd/hearthd/watch", "cmd/hearthd/web", "protocol", "protocol/server"}, other: []string{"github.com/spf13/pflag", "golang.org/x/sys"}},
-	{from: "cmd/hearth", module: []string{"protocol", "protocol/client", "tools/dump", "tools/loadgen", "tools/certify", "tools/soak", "tools/pageinspect", "tools/trace"}, other: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term"}},
+	{from: "cmd/hearth", module: []string{"protocol", "protocol/client", "tools/dump", "tools/loadgen", "tools/certify", "tools/soak", "tools/pageinspect", "tools/top", "tools/trace"}, other: []string{"charm.land/bubbletea/v2", "charm.land/lipgloss/v2", "github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term"}},
 	{from: "tools/oracle"},
 	{from: "tools/certify", module: []string{"protocol", "protocol/meta", "protocol/binary"}},
 	{from: "tools/crashtest", module: []string{"tools/oracle", "tools/loadgen", "flashtier"}},
@@ -69,6 +69,7 @@ var arrows = []arrow{
 	{from: "tools/seeded"},
 	{from: "tools/loadgen", module: []string{"protocol", "protocol/text", "tools/seeded"}, other: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys"}},
 	{from: "tools/soak", module: []string{"tools/loadgen", "protocol/client"}, other: []string{"gonum.org/v1/plot"}},
+	{from: "tools/top", other: []string{"charm.land/bubbletea/v2", "charm.land/lipgloss/v2"}},
 	{from: "tools/trace", module: []string{rootPath, "protocol", "tools/loadgen", "tools/seeded"}, other: []string{"github.com/klauspost/compress"}},
 }
 

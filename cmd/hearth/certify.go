@@ -39,6 +39,7 @@ run only with --flush. The exit status is 0 if no check failed.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args) },
 	}
 	c.addFlags(cmd.Flags())
+	complete(cmd, "group", certify.Groups()...)
 	return cmd
 }
 

@@ -32,5 +32,6 @@ func newInspectExportCommand() *cobra.Command {
 		})
 	cmd.Flags().StringVar(&format, "format", format, "commands (of memcached's text protocol) or json (a line an item, values in base64)")
 	cmd.Flags().BoolVar(&acceptStale, "accept-stale", false, "without a catalog, take the newest record of each key for alive, though it may have been deleted")
+	complete(cmd, "format", "commands", "json")
 	return cmd
 }

@@ -30,6 +30,6 @@ func newCommand() *cobra.Command {
 		SilenceErrors: true,
 	}
 	cmd.AddCommand(newBenchCommand(), newCertifyCommand(), newInspectCommand(),
-		newStatsCommand(), newDumpCommand(), newLoadCommand())
+		newStatsCommand(), newTopCommand(), newDumpCommand(), newLoadCommand(), newManCommand())
 	return cmd
 }

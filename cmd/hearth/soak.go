@@ -41,6 +41,7 @@ due, so on a machine that is too busy all of it is late.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return s.run(cmd, args[0]) },
 	}
 	s.addFlags(cmd.Flags())
+	complete(cmd, "graphs", "svg", "png")
 	return cmd
 }
 
