@@ -37,6 +37,34 @@ func AppendValue(dst []byte, r *Request, value []byte, it *Item) []byte {
 	return EndValue(append(dst, value...), mark, r, it)
 }
 
+// WithValue tells whether the reply to a hit has the item's value.
+func WithValue(r *Request, it *Item) bool {
+	return r.Proto != Meta || !r.NoValue && !(r.Compare && r.CAS == it.CAS)
+}
+
+// AppendHead appends what stands before a value of size bytes in the reply to a hit:
+// all of the reply where that is without its value. Otherwise the value follows, and
+// AppendTail.
+func AppendHead(dst []byte, r *Request, it *Item, size int) []byte {
+	switch r.Proto {
+	case Meta:
+		return appendMetaHead(dst, r, it, size)
+	case Binary:
+		dst, mark := beginBinary(dst, r)
+		return headBinary(dst, mark, it, size)
+	}
+	dst = append(append(dst, "VALUE "...), r.Key...)
+	return appendTextHead(dst, it.Flags, size, it.CAS, r.Op == OpGets || r.Op == OpGats)
+}
+
+// AppendTail appends what stands behind a value.
+func AppendTail(dst []byte, r *Request) []byte {
+	if r.Proto == Binary {
+		return dst
+	}
+	return append(dst, '\r', '\n')
+}
+
 // AppendResult appends the reply to anything but a hit.
 func AppendResult(dst []byte, r *Request, res *Result) []byte {
 	switch r.Proto {

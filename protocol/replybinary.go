@@ -95,8 +95,13 @@ func beginBinary(dst []byte, r *Request) (out []byte, mark int) {
 }
 
 func endBinary(dst []byte, mark int, it *Item) []byte {
+	return headBinary(dst, mark, it, 0)
+}
+
+// headBinary is endBinary where size bytes of the body are still to come.
+func headBinary(dst []byte, mark int, it *Item, size int) []byte {
 	h := dst[mark:]
-	binary.BigEndian.PutUint32(h[bodyAt:], uint32(len(h)-BinaryHeader))
+	binary.BigEndian.PutUint32(h[bodyAt:], uint32(len(h)-BinaryHeader+size))
 	binary.BigEndian.PutUint64(h[casAt:], it.CAS)
 	binary.BigEndian.PutUint32(h[flagsAt:], it.Flags)
 	return dst

@@ -61,10 +61,19 @@ func endMeta(dst []byte, mark int, r *Request, it *Item) []byte {
 	if r.NoValue && size == 0 {
 		size = it.Size
 	}
-	withValue := !r.NoValue && !(r.Compare && r.CAS == it.CAS)
-	head := append(dst[:mark], "HD"...)
-	if withValue {
-		head = strconv.AppendUint(append(dst[:mark], "VA "...), uint64(size), 10)
+	head := appendMetaHead(dst[:mark], r, it, size)
+	if !WithValue(r, it) {
+		return head
+	}
+	n := copy(head[len(head):len(head)+len(value)], value)
+	return append(head[:len(head)+n], '\r', '\n')
+}
+
+// appendMetaHead appends the header of a hit whose value has size bytes.
+func appendMetaHead(dst []byte, r *Request, it *Item, size int) []byte {
+	head := append(dst, "HD"...)
+	if WithValue(r, it) {
+		head = strconv.AppendUint(append(dst, "VA "...), uint64(size), 10)
 	}
 	head = appendMetaFlags(head, r, metaHitFlags, it, size)
 	if it.TokenSent {
@@ -76,12 +85,7 @@ func endMeta(dst []byte, mark int, r *Request, it *Item) []byte {
 	if it.Won {
 		head = append(head, " W"...)
 	}
-	head = append(head, '\r', '\n')
-	if !withValue {
-		return head
-	}
-	n := copy(head[len(head):len(head)+len(value)], value)
-	return append(head[:len(head)+n], '\r', '\n')
+	return append(head, '\r', '\n')
 }
 
 // appendMetaFlags answers those flags of r that are in set, in r's order.

@@ -30,17 +30,22 @@ func beginText(dst, key []byte) (out []byte, mark int) {
 // the line.
 func endText(dst []byte, mark int, flags uint32, cas uint64, withCAS bool) []byte {
 	value := dst[mark+valueGap:]
-	head := append(dst[:mark], ' ')
+	head := appendTextHead(dst[:mark], flags, len(value), cas, withCAS)
+	n := copy(head[len(head):len(head)+len(value)], value)
+	return append(head[:len(head)+n], '\r', '\n')
+}
+
+// appendTextHead appends what stands between the key and a value of size bytes.
+func appendTextHead(head []byte, flags uint32, size int, cas uint64, withCAS bool) []byte {
+	head = append(head, ' ')
 	head = strconv.AppendUint(head, uint64(flags), 10)
 	head = append(head, ' ')
-	head = strconv.AppendUint(head, uint64(len(value)), 10)
+	head = strconv.AppendUint(head, uint64(size), 10)
 	if withCAS {
 		head = append(head, ' ')
 		head = strconv.AppendUint(head, cas, 10)
 	}
-	head = append(head, '\r', '\n')
-	n := copy(head[len(head):len(head)+len(value)], value)
-	return append(head[:len(head)+n], '\r', '\n')
+	return append(head, '\r', '\n')
 }
 
 // AppendNumber appends v as a line: the reply to incr and decr in text.

@@ -190,10 +190,12 @@ func (c *Conn) ready() bool {
 	switch {
 	case c.blocked:
 		return false
+	case c.more:
+		return true
 	case c.phase == held || c.phase == announced:
 		return c.ring.n == 0
 	case c.phase == doing:
-		return c.more
+		return false
 	case c.phase == receiving:
 		return c.readable && !c.eof && len(c.body.piece) > 0
 	case c.phase != parsing:
@@ -348,7 +350,7 @@ func (c *Conn) get() {
 	c.put(dst)
 	if p != nil {
 		c.push(p, false)
-		c.alone = c.changes()
+		c.alone = c.changes() || c.ring.newest().stream // of large values one at a time
 	}
 }
 
@@ -390,7 +392,6 @@ func (c *Conn) done(dst []byte, before int, p Pending) bool {
 	c.out = dst
 	if p != nil {
 		c.push(p, c.req.Noreply)
-		_, c.ring.newest().stream = p.(Stream)
 		c.phase = doing
 		return false
 	}

@@ -74,7 +74,8 @@ type Canceler interface {
 	Cancel()
 }
 
-// Stream is a Pending of Do whose answer comes in pieces and may be of any length.
+// Stream is a Pending whose answer comes in pieces and may be of any length. No
+// other key is looked up while one of Get is pending.
 // What Step appends goes to the client though it is not done; the server calls
 // Step again once the client has taken that, and if it appended nothing then after
 // the next Notify. So a slow client has no more than a piece of its answer in the

@@ -284,7 +284,8 @@ func (l *loop) reap(c *Conn) {
 }
 
 // sweep closes connections that have been silent for too long, and those that
-// have not logged in. One that waits for an answer is not silent.
+// have not logged in. One that waits for an answer is not silent, unless it does not
+// take what there is of it.
 func (l *loop) sweep() {
 	var drained [8]byte
 	unix.Read(l.timer, drained[:])
@@ -295,7 +296,7 @@ func (l *loop) sweep() {
 		case c.locked && now-c.lockedAt > l.maxLock:
 			l.server.opt.Logger.Debug("not logged in in time", "peer", c.end.remote.String())
 			l.close(c, CloseLogin)
-		case l.maxIdle > 0 && c.ring.n == 0 && now-c.lastTick.Load() > l.maxIdle:
+		case l.maxIdle > 0 && (c.ring.n == 0 || c.blocked) && now-c.lastTick.Load() > l.maxIdle:
 			l.count.kicks.Add(1)
 			l.close(c, CloseIdle)
 		}

@@ -32,7 +32,8 @@ func (c *Conn) push(p Pending, drop bool) {
 		c.ring.at = c.pool.getEntries()
 	}
 	c.ring.n++
-	*c.ring.newest() = entry{pending: p, drop: drop}
+	_, stream := p.(Stream)
+	*c.ring.newest() = entry{pending: p, drop: drop, stream: stream}
 	if c.lost {
 		cancel(p)
 	}

@@ -12,8 +12,11 @@ import (
 func (h *Handler) Get(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, server.Pending) {
 	h.countMeta(r)
 	begun, mark := protocol.BeginValue(dst, r)
-	out, m, st := h.find(r, begun)
+	var loan hearth.Loan
+	out, m, st := h.cache.Borrow(r.Key, h.access(r), begun, &loan)
 	switch {
+	case loan.Lent():
+		return h.lent(c, r, &m, loan, dst)
 	case st == hearth.Pending:
 		p := lookups.Get().(*lookup)
 		p.h, p.c, p.r = h, c, *r
@@ -31,11 +34,17 @@ func (h *Handler) Get(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, 
 
 // found completes the reply to a hit.
 func (h *Handler) found(c *server.Conn, r *protocol.Request, m *hearth.Meta, out []byte, mark int) []byte {
+	it := h.itemFound(c, r, m)
+	return protocol.EndValue(out, mark, r, &it)
+}
+
+// itemFound is what the reply to a hit says of the item.
+func (h *Handler) itemFound(c *server.Conn, r *protocol.Request, m *hearth.Meta) protocol.Item {
 	it := h.item(r, m)
 	if h.tapped() {
 		h.tellFound(c, r, it)
 	}
-	return protocol.EndValue(out, mark, r, &it)
+	return it
 }
 
 func (h *Handler) missed(c *server.Conn, r *protocol.Request, m *hearth.Meta, dst []byte) []byte {
@@ -47,10 +56,7 @@ func (h *Handler) missed(c *server.Conn, r *protocol.Request, m *hearth.Meta, ds
 
 // find looks a key up in RAM, as r asks.
 func (h *Handler) find(r *protocol.Request, dst []byte) ([]byte, hearth.Meta, hearth.Status) {
-	if r.NoBump || r.Op.Touches() {
-		return h.cache.FindWith(r.Key, h.access(r), dst)
-	}
-	return h.cache.Find(r.Key, dst)
+	return h.cache.FindWith(r.Key, h.access(r), dst)
 }
 
 // startLookup goes on where find has found the value to be on flash.
@@ -60,7 +66,11 @@ func (h *Handler) startLookup(l *hearth.Lookup, c *server.Conn, r *protocol.Requ
 
 // access is what r does to the item that it looks up.
 func (h *Handler) access(r *protocol.Request) hearth.Access {
-	return hearth.Access{Peek: r.NoBump, Touch: r.Op.Touches(), Exptime: h.exptime(r.Exptime)}
+	a := hearth.Access{Peek: r.NoBump, Touch: r.Op.Touches()}
+	if a.Touch {
+		a.Exptime = h.exptime(r.Exptime)
+	}
+	return a
 }
 
 // lookup is a key whose value is on its way from flash.
