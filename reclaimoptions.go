@@ -8,7 +8,7 @@ import (
 
 // Reclaim says how pages of the flash tier are freed, and what of them is
 // rescued: moved to another page. The zero value rescues what was read since it
-// was written, as far as that adds a fifth to what is written to flash.
+// was written, as far as that adds a seventh to what is written to flash.
 type Reclaim struct {
 	// FreePages is how many pages are to be free ahead of need. 0 means two, or
 	// one in a hundred if that is more, but at most 16; and one in a tier of
@@ -25,7 +25,7 @@ type Reclaim struct {
 	// 0.8.
 	MaxFrag float64
 	// RescuePercent bounds what is rescued, in percent of what comes from RAM,
-	// and so write amplification. 0 means 20, -1 nothing is rescued.
+	// and so write amplification. 0 means 15, -1 nothing is rescued.
 	RescuePercent int
 	// LowTTL gives values that expire sooner than this pages of their own, of
 	// which nothing is rescued and which are freed once all in them has expired.
@@ -35,7 +35,7 @@ type Reclaim struct {
 
 const (
 	defaultMaxFrag       = 0.8
-	defaultRescuePercent = 20
+	defaultRescuePercent = 15
 	rescuePages          = 8 // fewest pages of a tier that rescues anything
 )
 

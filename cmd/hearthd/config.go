@@ -135,7 +135,7 @@ func defaults() Config {
 		MaxItem:          mebibyte,
 		IOEngine:         "auto",
 		Admit:            "all",
-		Reclaim:          hearth.Reclaim{MaxFrag: 0.8, RescuePercent: 20},
+		Reclaim:          hearth.Reclaim{MaxFrag: 0.8, RescuePercent: 15},
 		Backpressure:     time.Second,
 		ShutdownTimeout:  30 * time.Second,
 		JournalSync:      time.Second,

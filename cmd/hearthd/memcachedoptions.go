@@ -138,7 +138,7 @@ var ownOptions = []setting{
 	{name: "rebuild", arg: "NAME", help: "accept_stale: when the catalog is lost, rebuild it from the pages, with values that were overwritten or deleted", set: setRebuild},
 	{name: "rescue_unread", help: "rewrite also what was not read, of pages in use below ext_max_frag, while ext_drop_under pages are free",
 		set: on(func(c *Config) *bool { return &c.Reclaim.RescueUnread })},
-	{name: "rescue_percent", arg: "PCT", help: "bytes rewritten on flash at most, in percent of what comes from RAM; 0 is none (default 20)", set: setRescuePercent},
+	{name: "rescue_percent", arg: "PCT", help: "bytes rewritten on flash at most, in percent of what comes from RAM; 0 is none (default 15)", set: setRescuePercent},
 	{name: "hot_percent", arg: "PCT", help: "share of -m for copies of flash values that are read again; 0 is none (default what gives the most hits, from 10 on)", set: setHotPercent},
 }
 

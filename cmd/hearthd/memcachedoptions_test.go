@@ -74,7 +74,7 @@ func TestOptionsOfPeers(t *testing.T) {
 			t.Errorf("%s is reported as %q, not %q", name, c.Reported[name], want)
 		}
 	}
-	if want := (hearth.Reclaim{FreePages: 2, DropUnder: 3, MaxFrag: 0.9, RescuePercent: 20, LowTTL: 10 * time.Second}); c.Reclaim != want {
+	if want := (hearth.Reclaim{FreePages: 2, DropUnder: 3, MaxFrag: 0.9, RescuePercent: 15, LowTTL: 10 * time.Second}); c.Reclaim != want {
 		t.Errorf("%+v", c.Reclaim)
 	}
 	if len(c.Reported) != len(reportedDefaults()) {
