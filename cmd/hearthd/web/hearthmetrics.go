@@ -1,5 +1,11 @@
 package web
 
+import (
+	"strings"
+
+	"github.com/hearthcache/hearth"
+)
+
 // memoryUses are what -m goes to, in the order of memoryUse.
 var memoryUses = []string{"index", "segments", "hot", "write_buffers", "read_buffers", "catalog", "journal"}
 
@@ -31,6 +37,12 @@ var ownMetrics = []metric{
 	{"hearth_expiry_dropped_total", "Items past their time that the background dropped.", counter, nil, one(func(n *snapshot) uint64 { return n.stats.Expiry.Dropped })},
 }
 
+func devicesUp(n *snapshot, tell teller) {
+	for _, d := range n.devices {
+		tell(float64(oneIf(d.State == hearth.DeviceIn)), strings.ToValidUTF8(d.Dir, "?"))
+	}
+}
+
 // flashMetrics are told only where there is flash.
 var flashMetrics = []metric{
 	{"memcached_extstore_pages_allocated_total", "Pages begun.", counter, nil, one(func(n *snapshot) uint64 { return n.stats.Flash.PageAllocs })},
@@ -48,6 +60,11 @@ var flashMetrics = []metric{
 	{"memcached_extstore_bytes_used", "Bytes of live records.", gauge, nil, one(func(n *snapshot) int64 { return n.stats.Flash.BytesUsed })},
 	{"memcached_extstore_bytes_limit", "Size of the flash tier.", gauge, nil, one(func(n *snapshot) int64 { return n.stats.FlashSize })},
 	{"memcached_extstore_io_queue_depth", "Reads and writes submitted and not done.", gauge, nil, one(func(n *snapshot) int64 { return n.stats.IO.InFlight })},
+	{"memcached_extstore_compact_rescued_total", "Live records of reclaimed pages that moved to another page.", counter, nil, one(func(n *snapshot) uint64 { return n.stats.Rescue.Records })},
+	{"memcached_extstore_compact_skipped_total", "Live records of reclaimed pages that were left to go with their page.", counter, nil, one(func(n *snapshot) uint64 { return n.stats.Rescue.Skipped })},
+	{"memcached_extstore_compact_lost_total", "Live records of reclaimed pages that should have moved and could not.", counter, nil, one(func(n *snapshot) uint64 { return n.stats.Rescue.Lost })},
+	{"hearth_rescued_bytes_total", "Bytes of the records that moved to another page.", counter, nil, one(func(n *snapshot) uint64 { return n.stats.Rescue.Bytes })},
+	{"hearth_device_up", "1 if the device takes writes, by its directory.", gauge, []string{"device"}, devicesUp},
 	{"hearth_demoted_total", "Records that moved from RAM to flash.", counter, nil, one(func(n *snapshot) uint64 { return n.stats.Demoted })},
 	{"hearth_demoted_bytes_total", "Bytes of those records, as they were in RAM.", counter, nil, one(func(n *snapshot) uint64 { return n.stats.DemotedBytes })},
 	{"hearth_promoted_total", "Values on flash that were offered a hot copy in RAM.", counter, nil, one(func(n *snapshot) uint64 { return n.stats.Promoted })},

@@ -52,6 +52,7 @@ type flashEvent struct {
 	InFlight  int64      `json:"inFlight"`
 	Demoted   uint64     `json:"demoted"`
 	Promoted  uint64     `json:"promoted"`
+	Rescued   uint64     `json:"rescued"`
 	Dropped   uint64     `json:"dropped"` // instead of being written
 	Written   uint64     `json:"written"` // bytes
 	Amplified float64    `json:"amplified"`
@@ -146,7 +147,7 @@ func ofFlash(n *snapshot) *flashEvent {
 	s, f := &n.stats, &n.stats.Flash
 	return &flashEvent{
 		Engine: s.Engine, Size: s.FlashSize, PageSize: f.PageSize, Live: f.BytesUsed,
-		Reads: f.ReadLatency.Reads(), InFlight: s.IO.InFlight, Demoted: s.Demoted, Promoted: s.Promoted,
+		Reads: f.ReadLatency.Reads(), InFlight: s.IO.InFlight, Demoted: s.Demoted, Promoted: s.Promoted, Rescued: s.Rescue.Records,
 		Dropped: s.DroppedSmall + s.DroppedUnread + s.DroppedByChance + s.DroppedForWear + s.DroppedNoPlace,
 		Written: s.FlashWritten, Amplified: s.WriteAmplification(), Reclaimed: f.PageReclaims, Evicted: s.FlashEvicted,
 		Faults:  f.ReadIO + f.ReadCRC + f.ReadVersion + f.ReadKey,

@@ -102,7 +102,7 @@ memcached_limit_bytes 1.6777216e+07
 // TestMemoryUse: the parts do not exceed the limit.
 func TestMemoryUse(t *testing.T) {
 	s := New(Options{Logger: slog.New(slog.DiscardHandler)})
-	s.Ready(newCache(t), someConns)
+	serves(t, s)
 	now, sum := s.look(false), int64(0)
 	for _, bytes := range memoryUse(now) {
 		sum += bytes

@@ -110,11 +110,12 @@ func (s *Server) Close() error {
 
 // snapshot is what there is to tell at one time.
 type snapshot struct {
-	server *Server
-	phase  phase
-	stats  hearth.Stats // of phase ready, as what follows
-	conns  server.Stats
-	pages  []flashtier.PageStat // only if asked for
+	server  *Server
+	phase   phase
+	stats   hearth.Stats // of phase ready, as what follows
+	conns   server.Stats
+	pages   []flashtier.PageStat // only if asked for
+	devices []hearth.DeviceStats // none without flash
 }
 
 // look reads the cache's statistics, once.
@@ -126,6 +127,7 @@ func (s *Server) look(pages bool) *snapshot {
 		return now
 	}
 	now.stats, now.conns = s.cache.Stats(), s.conns()
+	now.devices = s.cache.Devices()
 	if pages {
 		now.pages = s.cache.Pages()
 	}

@@ -41,6 +41,12 @@ func newCache(t testing.TB) *hearth.Cache {
 	return c
 }
 
+// serves has s tell of a new cache.
+func serves(t testing.TB, s *Server) {
+	s.Ready(newCache(t), someConns)
+	t.Cleanup(s.Stopping)
+}
+
 func someConns() server.Stats { return server.Stats{CurrConns: 3, TotalConns: 5} }
 
 // newSite serves on a port of the loopback.
@@ -97,7 +103,7 @@ func get(t testing.TB, url string) answer {
 
 func TestEndpoints(t *testing.T) {
 	s, url := newSite(t, Options{})
-	s.Ready(newCache(t), someConns)
+	serves(t, s)
 	for _, test := range []struct {
 		path   string
 		status int
@@ -192,7 +198,7 @@ func (o only) Authenticate(_ context.Context, user, secret []byte) bool {
 
 func TestAuth(t *testing.T) {
 	s, url := newSite(t, Options{Auth: only("eve:secret")})
-	s.Ready(newCache(t), someConns)
+	serves(t, s)
 	for _, path := range []string{"/", "/metrics", "/healthz", "/readyz", "/events", "/debug/pprof/", "/nowhere"} {
 		if a := get(t, url+path); a.StatusCode != 401 || a.Header.Get("WWW-Authenticate") == "" || strings.Contains(a.body, "memcached_") {
 			t.Errorf("%s without a password: %s", path, a.Status)
@@ -214,7 +220,7 @@ func TestAuth(t *testing.T) {
 // TestGuard: requests that no page of ours makes.
 func TestGuard(t *testing.T) {
 	s, url := newSite(t, Options{})
-	s.Ready(newCache(t), someConns)
+	serves(t, s)
 	post := request(t, "POST", url+"/metrics", strings.NewReader("x"))
 	if a := send(t, post); a.StatusCode != 405 || a.Header.Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST: %s", a.Status)
@@ -320,14 +326,13 @@ func listen(t *testing.T, url string) func() event {
 
 // TestEvents: a listener hears of all pages once, then of those that change.
 func TestEvents(t *testing.T) {
-	c := newCache(t)
 	s, url := newSite(t, Options{})
 	s.Recovering(1, 2)
 	next := listen(t, url)
 	if e := next(); e.Status != recovering || *e.Recovery != (progress{1, 2}) || e.Cache != nil {
 		t.Errorf("while recovering: %+v", e)
 	}
-	s.Ready(c, someConns)
+	serves(t, s)
 	for next().Status != ready {
 	}
 	next = listen(t, url)
