@@ -84,11 +84,14 @@ func (ds *devices) each(do func(d *device) error) error {
 
 // What follows is as of flashtier.Tier, for addresses and pages of any device.
 
-// StartRead submits the read of a record.
-func (ds *devices) StartRead(a flashtier.Addr, n ioq.Notifier, tag uint64) (*flashtier.Read, error) {
+// StartRead submits the read of a record, as StartUrgentRead if it is urgent.
+func (ds *devices) StartRead(a flashtier.Addr, n ioq.Notifier, tag uint64, urgent bool) (*flashtier.Read, error) {
 	d, local := ds.at(a)
 	if d.gone.Load() {
 		return nil, flashtier.ErrGone
+	}
+	if urgent {
+		return d.StartUrgentRead(local, n, tag)
 	}
 	return d.StartRead(local, n, tag)
 }

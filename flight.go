@@ -32,13 +32,14 @@ const (
 )
 
 // board submits the read of the record that h stands for. When it reports gone
-// the header has been dropped.
-func (f *flight) board(h header) launch {
-	how := f.start(h)
+// the header has been dropped. It is urgent if nothing else is finished before:
+// those that wait for it may hold all other read buffers.
+func (f *flight) board(h header, urgent bool) launch {
+	how := f.start(h, urgent)
 	if how == busy {
 		f.wait.wait(f.c)
 		f.c.room.join(f.n, f.tag)
-		how = f.start(h) // room made before join was not told to us
+		how = f.start(h, urgent) // room made before join was not told to us
 	}
 	switch how {
 	case launched:
@@ -52,9 +53,9 @@ func (f *flight) board(h header) launch {
 	return how
 }
 
-func (f *flight) start(h header) launch {
+func (f *flight) start(h header, urgent bool) launch {
 	addr := h.addr()
-	r, err := f.c.flash.StartRead(addr, f.n, f.tag)
+	r, err := f.c.flash.StartRead(addr, f.n, f.tag, urgent)
 	switch {
 	case err == nil:
 		f.loc, f.addr, f.read = h.loc, addr, r

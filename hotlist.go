@@ -98,7 +98,7 @@ func (c *Cache) warm(hashes []uint64) (warmed int) {
 		if !ok || !it.Loc.OnFlash() || it.Exptime != 0 && it.Exptime <= c.now.Load() {
 			continue
 		}
-		if r, err := c.flash.StartRead(addrOf(it.Loc, it.Class), nil, 0); err == nil {
+		if r, err := c.flash.StartRead(addrOf(it.Loc, it.Class), nil, 0, false); err == nil {
 			reads[i], items[i] = r, it
 		}
 	}

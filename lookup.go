@@ -33,14 +33,17 @@ func (l *Lookup) StartTouch(c *Cache, key []byte, exptime uint32, m Meta, n ioq.
 func (l *Lookup) StartWith(c *Cache, key []byte, a Access, m Meta, n ioq.Notifier, tag uint64) {
 	l.flight = flight{c: c, n: n, tag: tag, hash: c.mem.Hash(key)}
 	l.key, l.meta, l.access = append(l.key[:0], key...), m, a
-	l.board(m.header)
+	l.board(m.header, false)
 }
 
 // Key is the key that is looked up; it holds until the next Start.
 func (l *Lookup) Key() []byte { return l.key }
 
 // Step goes on as far as it can without blocking: Pending, or Hit with the
-// value appended to dst, or Miss. A failed read is a Miss.
+// value appended to dst, or Miss. A failed read is a Miss. Who has several lookups
+// under way and takes them in order steps only the first that is not done: what
+// waits for a read buffer gets one in the end that way, though those behind it
+// hold all there are.
 func (l *Lookup) Step(dst []byte) ([]byte, Meta, Status) {
 	for {
 		if l.read == nil {
@@ -127,7 +130,7 @@ func (l *Lookup) look(dst []byte) (out []byte, m Meta, st Status) {
 			return out, m, st
 		}
 		l.meta = m
-		if l.board(m.header) != gone {
+		if l.board(m.header, true) != gone {
 			return dst, Meta{}, Pending
 		}
 	}

@@ -138,7 +138,7 @@ func (s *Scan) lookUp() (h uint64, it memtier.Item, st memtier.Status) {
 // are in use; the item's turn comes later then.
 func (s *Scan) start(h uint64, it memtier.Item) bool {
 	f := flight{c: s.c, n: s.n, tag: s.tag, hash: h}
-	switch f.board(headerOf(&it)) {
+	switch f.board(headerOf(&it), len(s.reading) == 0) {
 	case busy:
 		s.later = append(s.later, h)
 		return false

@@ -191,10 +191,16 @@ func TestScanBusy(t *testing.T) {
 		lookups = append(lookups, l)
 		l.Start(w.c, key, m, make(waiter, 1), 0)
 	}
+	urgent, err := w.c.flash.StartRead(lookups[0].addr, nil, 0, true)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := w.c.NewScan(true, w.wake, 0)
 	if st := s.Next(); st != Pending || len(s.reading) > 0 {
 		t.Fatalf("with %d lookups under way: %v", len(lookups), st)
 	}
+	urgent.Wait()
+	urgent.Release()
 	for _, l := range lookups {
 		for _, _, st := l.Step(nil); st == Pending; _, _, st = l.Step(nil) {
 			<-l.n.(waiter)

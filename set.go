@@ -82,7 +82,7 @@ func (ch *Change) attempt() (st memtier.Status, done bool) {
 		if st != memtier.OnFlash {
 			return st, st != memtier.NoRoom
 		}
-		if ch.board(headerOf(&ch.w.OldItem)) == gone {
+		if ch.board(headerOf(&ch.w.OldItem), true) == gone {
 			return memtier.Changed, false
 		}
 	}

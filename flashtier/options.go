@@ -133,7 +133,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Now == nil {
 		o.Now = func() uint32 { return uint32(time.Now().Unix()) }
 	}
-	o.ReadBytes = max(o.ReadBytes, readClassSize(readClass(int64(o.BufferSize)+blockSize)))
+	o.ReadBytes = max(o.ReadBytes, o.mostRead()+leastReads)
 	return o, o.validate()
 }
 

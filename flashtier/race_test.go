@@ -236,7 +236,7 @@ func TestReadBuffers(t *testing.T) {
 	o := testOptions(t, disk, 2)
 	o.ReadBytes = 1
 	tier := open(t, o)
-	limit := tier.opt.ReadBytes
+	limit := tier.reads.limit
 	w := tier.NewWriter(BucketDefault)
 	small := mustFill(t, w, disk, 0, 1, 100)[0]
 	large := mustFill(t, w, disk, 1, 1, testBuffer/2)[0]
@@ -354,5 +354,59 @@ func BenchmarkCommit(b *testing.B) {
 	}
 	if err := tier.Close(); err != nil {
 		b.Fatal(err)
+	}
+}
+
+// TestUrgentRead: where all buffers are in use there is one more for a read that is
+// urgent, and for one at a time.
+func TestUrgentRead(t *testing.T) {
+	disk := ioqtest.NewDisk(t, ioqtest.DiskOptions{Manual: true})
+	o := testOptions(t, disk, 2)
+	o.ReadBytes = 1
+	tier := open(t, o)
+	it := mustFill(t, tier.NewWriter(BucketDefault), disk, 1, 1, testBuffer/2)[0]
+	var reads []*Read
+	for {
+		r, err := tier.StartRead(it.addr, nil, 0)
+		if errors.Is(err, ErrBusy) {
+			break
+		}
+		reads = append(reads, r)
+	}
+	for range 3 {
+		r, err := tier.StartUrgentRead(it.addr, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tier.StartUrgentRead(it.addr, nil, 0); !errors.Is(err, ErrBusy) {
+			t.Errorf("a second urgent read: %v", err)
+		}
+		disk.Drain()
+		rec, err := r.Finish(it.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, it, rec)
+		r.Release()
+	}
+	if s := tier.Stats(); s.ReadBufferBytes > tier.opt.ReadBytes {
+		t.Errorf("read buffers take %d bytes of %d", s.ReadBufferBytes, tier.opt.ReadBytes)
+	}
+	for _, r := range reads {
+		r.Release()
+	}
+}
+
+// TestReadTooLong: a record that no buffer will ever hold, of a time when items
+// might be longer, is gone; nobody waits for it.
+func TestReadTooLong(t *testing.T) {
+	disk := ioqtest.NewDisk(t, ioqtest.DiskOptions{})
+	o := testOptions(t, disk, 2)
+	o.ReadBytes = 1
+	tier := open(t, o)
+	it := mustFill(t, tier.NewWriter(BucketDefault), nil, 1, 1, 100)[0]
+	long := NewAddr(it.addr.Place(), ClassFor(1<<20))
+	if _, err := tier.StartUrgentRead(long, nil, 0); !errors.Is(err, ErrGone) {
+		t.Errorf("a read of %d bytes: %v", ClassSize(long.Class()), err)
 	}
 }

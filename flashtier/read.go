@@ -26,9 +26,22 @@ type Read struct {
 
 // StartRead submits the read of the record at a. When it is done, n, if not nil,
 // is notified with tag as ioq says. It returns ErrGone if the page cannot be read
-// any more, and ErrBusy if all read buffers are in use. It allocates nothing but
-// a buffer at first use.
+// any more or is longer than any buffer, and ErrBusy if all read buffers are in
+// use. It allocates nothing but a buffer at first use.
 func (t *Tier) StartRead(a Addr, n ioq.Notifier, tag uint64) (*Read, error) {
+	return t.startRead(a, n, tag, false)
+}
+
+// StartUrgentRead is StartRead for who will finish and release this Read before
+// any other that it waits for. There is one more buffer for such reads, so that
+// they go on, one after the other, though all others hold buffers and wait for
+// them: replies leave in order, so what was read first may have to wait for what
+// was asked first.
+func (t *Tier) StartUrgentRead(a Addr, n ioq.Notifier, tag uint64) (*Read, error) {
+	return t.startRead(a, n, tag, true)
+}
+
+func (t *Tier) startRead(a Addr, n ioq.Notifier, tag uint64, urgent bool) (*Read, error) {
 	p, off, ok := t.locate(a)
 	if !ok {
 		t.counts.readGone.Add(1)
@@ -41,8 +54,15 @@ func (t *Tier) StartRead(a Addr, n ioq.Notifier, tag uint64) (*Read, error) {
 	}
 	from, to := t.span(off, ClassSize(a.Class()))
 	r := t.reads.take(to - from)
+	if r == nil && urgent {
+		r = t.reads.takeLast(to - from)
+	}
 	if r == nil {
 		t.unpin(p)
+		if !t.reads.holds(to - from) { // written when items might be longer
+			t.counts.readGone.Add(1)
+			return nil, ErrGone
+		}
 		t.counts.readBusy.Add(1)
 		return nil, ErrBusy
 	}

@@ -24,12 +24,51 @@ func readClassSize(c int) int64 { return smallestRead << c }
 // readBuffers are the Reads of a tier, each with its buffer: idle ones by class,
 // and how much memory all of them have. They are kept, so that in steady state a
 // read allocates nothing.
+//
+// One buffer is apart, and large enough for every record: it is for reads that
+// those wait for who hold the others. See StartUrgentRead.
 type readBuffers struct {
-	limit  int64        // bytes
+	limit  int64        // bytes, of all but the last
+	most   int64        // bytes of the last
 	mapped atomic.Int64 // bytes of all buffers, in use and idle; changed under mu
 
 	mu   sync.Mutex
 	idle [readClasses][]*Read
+	last *Read // nil before it was first used
+	busy bool  // last is in use
+}
+
+// leastReads is what there is for reads beside the last buffer, bytes.
+const leastReads = 512 << 10
+
+// mostRead is what the longest record may ask for, with the blocks around it.
+func (o *Options) mostRead() int64 {
+	return alignUp(int64(ClassSize(ClassFor(int(o.longest())))), blockSize) + 2*blockSize
+}
+
+func (b *readBuffers) init(o *Options) {
+	b.most = o.mostRead()
+	b.limit = o.ReadBytes - b.most
+}
+
+// holds tells whether there may ever be a buffer for n bytes.
+func (b *readBuffers) holds(n int64) bool {
+	return n <= b.most || readClassSize(readClass(n)) <= b.limit
+}
+
+// takeLast gives the last buffer, or nil if it is in use or too small.
+func (b *readBuffers) takeLast(n int64) *Read {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.busy || n > b.most {
+		return nil
+	}
+	if b.last == nil {
+		b.mapped.Add(b.most)
+		b.last = b.fresh(b.most)
+	}
+	b.busy = b.last != nil
+	return b.last
 }
 
 // take gives a Read with a buffer of at least n bytes, or nil if that would take
@@ -102,8 +141,12 @@ func (b *readBuffers) shrinkLocked(c int, size int64) {
 func (b *readBuffers) put(r *Read) {
 	c := readClass(int64(len(r.mem)))
 	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r == b.last {
+		b.busy = false
+		return
+	}
 	b.idle[c] = append(b.idle[c], r)
-	b.mu.Unlock()
 }
 
 // release unmaps all buffers; none may be in use.
@@ -113,5 +156,8 @@ func (b *readBuffers) release() {
 			unmap(r.mem)
 		}
 		b.idle[c] = nil
+	}
+	if b.last != nil {
+		unmap(b.last.mem)
 	}
 }

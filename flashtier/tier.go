@@ -141,7 +141,7 @@ func Look(o Options) (*Opening, error) {
 	t.drained = sync.NewCond(&t.mu)
 	t.commits.changed = sync.NewCond(&t.commits.mu)
 	t.commits.most = opt.blobBytes()
-	t.reads.limit = opt.ReadBytes
+	t.reads.init(&opt)
 	if t.lock, err = lockDir(opt.Dir); err != nil {
 		return nil, err
 	}
