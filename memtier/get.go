@@ -26,7 +26,9 @@ func (t *Tier) Get(h uint64, key, dst []byte, now uint32, loan *Loan) ([]byte, I
 			s.mu.Unlock()
 			return dst, Item{}, Miss
 		}
-		dst = t.give(it.Loc, r, dst, loan)
+		if !t.lend(it.Loc, r, loan) {
+			dst = append(dst, r.value()...)
+		}
 		r.describe(&it)
 		r.stamp(now)
 		st = Hit
@@ -62,8 +64,8 @@ func (t *Tier) GetQuiet(h uint64, key, dst []byte, now uint32, loan *Loan) ([]by
 	s := t.lock(h)
 	defer s.mu.Unlock()
 	_, r, it, st := t.lookLocked(s, h, key, now)
-	if st == Hit {
-		dst = t.give(it.Loc, r, dst, loan)
+	if st == Hit && !t.lend(it.Loc, r, loan) {
+		dst = append(dst, r.value()...)
 	}
 	return dst, it, st
 }
@@ -80,8 +82,8 @@ func (t *Tier) Touch(h uint64, key, dst []byte, exptime, now uint32, look Look, 
 		return dst, it, st
 	}
 	p.setExptime(exptime)
-	if look&WithValue != 0 {
-		dst = t.give(it.Loc, r, dst, loan)
+	if look&WithValue != 0 && !t.lend(it.Loc, r, loan) {
+		dst = append(dst, r.value()...)
 	}
 	if look&AsRead != 0 {
 		r.stamp(now)

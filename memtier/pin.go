@@ -64,12 +64,16 @@ func (l *Loan) Return() {
 	}
 }
 
-// give appends the value of the record at l, whose shard is locked, to dst; or
-// lends it, if it is a large one and loan is not nil.
-func (t *Tier) give(l Loc, r record, dst []byte, loan *Loan) []byte {
-	if loan != nil && t.segs.number(l) >= t.segs.first && t.segs.pin(l) {
-		*loan = Loan{t: t, loc: l, value: r.value()}
-		return dst
+// lend lends the value of the record at l, whose shard is locked, if it is a large
+// one and loan is not nil. It is false where the value is to be copied.
+func (t *Tier) lend(l Loc, r record, loan *Loan) bool {
+	return loan != nil && t.segs.number(l) >= t.segs.first && t.lendLarge(l, r, loan)
+}
+
+func (t *Tier) lendLarge(l Loc, r record, loan *Loan) bool {
+	if !t.segs.pin(l) {
+		return false
 	}
-	return append(dst, r.value()...)
+	*loan = Loan{t: t, loc: l, value: r.value()}
+	return true
 }

@@ -13,7 +13,7 @@ func (h *Handler) Get(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, 
 	h.countMeta(r)
 	begun, mark := protocol.BeginValue(dst, r)
 	var loan hearth.Loan
-	out, m, st := h.cache.Borrow(r.Key, h.access(r), begun, &loan)
+	out, m, st := h.borrow(r, begun, &loan)
 	switch {
 	case loan.Lent():
 		return h.lent(c, r, &m, loan, dst)
@@ -54,7 +54,15 @@ func (h *Handler) missed(c *server.Conn, r *protocol.Request, m *hearth.Meta, ds
 	return protocol.AppendOutcome(dst, r, protocol.Miss)
 }
 
-// find looks a key up in RAM, as r asks.
+// borrow looks a key up in RAM, as r asks; a large value may be lent.
+func (h *Handler) borrow(r *protocol.Request, dst []byte, loan *hearth.Loan) ([]byte, hearth.Meta, hearth.Status) {
+	if r.NoBump || r.Op.Touches() {
+		return h.cache.BorrowWith(r.Key, h.access(r), dst, loan)
+	}
+	return h.cache.Borrow(r.Key, dst, loan)
+}
+
+// find looks a key up in RAM, as r asks, and copies its value.
 func (h *Handler) find(r *protocol.Request, dst []byte) ([]byte, hearth.Meta, hearth.Status) {
 	return h.cache.FindWith(r.Key, h.access(r), dst)
 }
@@ -66,11 +74,7 @@ func (h *Handler) startLookup(l *hearth.Lookup, c *server.Conn, r *protocol.Requ
 
 // access is what r does to the item that it looks up.
 func (h *Handler) access(r *protocol.Request) hearth.Access {
-	a := hearth.Access{Peek: r.NoBump, Touch: r.Op.Touches()}
-	if a.Touch {
-		a.Exptime = h.exptime(r.Exptime)
-	}
-	return a
+	return hearth.Access{Peek: r.NoBump, Touch: r.Op.Touches(), Exptime: h.exptime(r.Exptime)}
 }
 
 // lookup is a key whose value is on its way from flash.
