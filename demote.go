@@ -36,9 +36,9 @@ type demoter struct {
 	settle   []victim    // segments emptied into that buffer
 	flying   []*shipment // buffers on their way, oldest first
 	spare    []*shipment
-	page     func() bool // waits for a free page, when none is; false if there will be none
-	failures int         // buffers that flash did not take
-	bytes    int64       // of the records in the buffer being filled, as they are in RAM
+	page     func(bucket uint8) bool // waits for a free page, when none is; false if there will be none
+	failures int                     // buffers that flash did not take
+	bytes    int64                   // of the records in the buffer being filled, as they are in RAM
 	wear     wearLimit
 	age      uint32    // seconds for which values that move were not used; 0 while RAM is short
 	stayed   int       // records that were refused and stayed in RAM, of the present demoteAged
@@ -210,7 +210,7 @@ func (d *demoter) reserve(v *memtier.Victim) []byte {
 func (d *demoter) freePage() bool {
 	for d.arrive() {
 	}
-	return d.page()
+	return d.page(d.w.bucket)
 }
 
 // ship hands the write buffers to the queue. A segment may have records in both, so

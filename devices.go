@@ -227,15 +227,37 @@ func (ds *devices) FreePages() (n int) {
 	return n
 }
 
-// wanting tells whether a device that takes writes has fewer free pages than o asks
-// for.
+// wanting tells whether a device has fewer free pages than o asks for.
 func (ds *devices) wanting(o *Reclaim) bool {
-	return slices.ContainsFunc(ds.all, func(d *device) bool { return !d.gone.Load() && !d.Out() && d.FreePages() < o.freePages(d.PageCount()) })
+	return slices.ContainsFunc(ds.all, func(d *device) bool { return d.wanting(o) })
 }
 
-// Pick gives the page to be reclaimed next: of the device with the fewest free
-// pages that has one to give. Those that take no writes come last.
+// wanting is false for a device that takes no writes.
+func (d *device) wanting(o *Reclaim) bool {
+	return !d.gone.Load() && !d.Out() && d.FreePages() < o.freePages(d.PageCount())
+}
+
+// takes tells whether pages of bucket may go to the device.
+func (d *device) takes(bucket uint8) bool {
+	return d.bucket == bucket || d.bucket == flashtier.BucketDefault
+}
+
+// roomFor tells whether a page of bucket could be written at once.
+func (ds *devices) roomFor(bucket uint8) bool {
+	return slices.ContainsFunc(ds.all, func(d *device) bool {
+		return d.takes(bucket) && !d.gone.Load() && !d.Out() && d.FreePages() > 0
+	})
+}
+
+// Pick gives the page to be reclaimed next, of any device.
 func (ds *devices) Pick(due bool) (flashtier.Victim, bool) {
+	return ds.PickOf(due, func(*device) bool { return true })
+}
+
+// PickOf gives the page to be reclaimed next: of the device with the fewest free
+// pages, among those of which, that has one to give. Those that take no writes come
+// last.
+func (ds *devices) PickOf(due bool, which func(d *device) bool) (flashtier.Victim, bool) {
 	order := ds.all
 	if len(order) > 1 {
 		order = slices.SortedStableFunc(slices.Values(order), func(a, b *device) int {
@@ -243,7 +265,7 @@ func (ds *devices) Pick(due bool) (flashtier.Victim, bool) {
 		})
 	}
 	for _, d := range order {
-		if d.gone.Load() {
+		if d.gone.Load() || !which(d) {
 			continue
 		}
 		if v, ok := d.Pick(due); ok {

@@ -12,8 +12,9 @@ import (
 // the one whose turn it is, so that all fill alike by their sizes, as far as each
 // keeps up. One that takes nothing at the moment is passed over. It is for one goroutine at a time.
 type deviceWriter struct {
-	lanes []*lane
-	at    *lane // whose write buffer is being filled; nil before the first and after Flush
+	bucket uint8
+	lanes  []*lane
+	at     *lane // whose write buffer is being filled; nil before the first and after Flush
 }
 
 // lane is a device as a writer sees it.
@@ -28,7 +29,7 @@ type lane struct {
 // bucket; where there is none, or none of them takes any, to those of bucket
 // default.
 func (ds *devices) NewWriter(bucket uint8) *deviceWriter {
-	w := &deviceWriter{}
+	w := &deviceWriter{bucket: bucket}
 	for _, d := range ds.all {
 		switch d.bucket {
 		case bucket:

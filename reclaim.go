@@ -16,16 +16,23 @@ import (
 // are dropped, then it is space.
 type reclaimer struct {
 	c       *Cache
-	low     chan struct{}  // has an element when free pages may have become too few
-	asked   chan chan bool // a demoter wants a page, and to know whether there is one
-	stop    chan struct{}  // closed when no demoter asks any more
-	pressed atomic.Bool    // a demoter waits: there is no time to rescue anything
+	low     chan struct{} // has an element when free pages may have become too few
+	asked   chan pageWanted
+	stop    chan struct{} // closed when no demoter asks any more
+	pressed atomic.Bool   // a demoter waits: there is no time to rescue anything
 	pace    pace
 	rescuer
 }
 
+// pageWanted is a demoter's question for a page of bucket; reply tells whether there
+// is one.
+type pageWanted struct {
+	bucket uint8
+	reply  chan bool
+}
+
 func (c *Cache) newReclaimer() *reclaimer {
-	r := &reclaimer{c: c, low: make(chan struct{}, 1), asked: make(chan chan bool), stop: make(chan struct{})}
+	r := &reclaimer{c: c, low: make(chan struct{}, 1), asked: make(chan pageWanted), stop: make(chan struct{})}
 	r.rescuer.begin(c)
 	return r
 }
@@ -41,8 +48,8 @@ func (c *Cache) reclaimLoop() {
 		select {
 		case <-r.stop:
 			return
-		case reply := <-r.asked:
-			reply <- c.flash.FreePages() > 0 || r.step(false)
+		case want := <-r.asked:
+			want.reply <- c.flash.roomFor(want.bucket) || r.stepFor(want.bucket)
 		case <-r.low:
 			r.keepFree()
 		case <-second.C:
@@ -54,9 +61,11 @@ func (c *Cache) reclaimLoop() {
 	}
 }
 
-// keepFree frees pages until enough are.
+// keepFree frees pages until enough are, of each device that has too few: what is on
+// another would be lost for nothing.
 func (r *reclaimer) keepFree() {
-	for !r.pressed.Load() && !r.c.stopping() && r.wanting() && r.step(false) {
+	wanting := func(d *device) bool { return d.wanting(r.c.tuned.reclaim.Load()) }
+	for !r.pressed.Load() && !r.c.stopping() && r.wanting() && r.stepOf(false, wanting) {
 	}
 }
 
@@ -73,31 +82,41 @@ func (r *reclaimer) nudge() {
 	}
 }
 
-// await returns once a page is free. False says that none can be freed. The caller
+// await returns once a page is free that bucket can have. False says that none can be freed. The caller
 // must have nothing on its way, or the page to be freed could be that.
-func (r *reclaimer) await() bool {
+func (r *reclaimer) await(bucket uint8) bool {
 	r.pressed.Store(true)
 	defer r.pressed.Store(false)
-	reply := make(chan bool)
+	want := pageWanted{bucket, make(chan bool)}
 	select {
-	case r.asked <- reply:
-		return <-reply
+	case r.asked <- want:
+		return <-want.reply
 	case <-r.stop:
 		return false
 	}
 }
 
 // atOnce is await when reclaimLoop has ended.
-func (r *reclaimer) atOnce() bool {
+func (r *reclaimer) atOnce(bucket uint8) bool {
 	r.pressed.Store(true)
-	return r.step(false)
+	return r.stepFor(bucket)
 }
 
-// step frees a page, or if due is set one by which nothing is lost, and reports
-// whether there was one.
+// stepFor frees a page that bucket can have.
+func (r *reclaimer) stepFor(bucket uint8) bool {
+	return r.stepOf(false, func(d *device) bool { return d.takes(bucket) })
+}
+
+// step frees a page of any device, or if due is set one by which nothing is lost,
+// and reports whether there was one.
 func (r *reclaimer) step(due bool) bool {
+	return r.stepOf(due, func(*device) bool { return true })
+}
+
+// stepOf is step for certain devices.
+func (r *reclaimer) stepOf(due bool, which func(d *device) bool) bool {
 	c := r.c
-	v, ok := c.flash.Pick(due)
+	v, ok := c.flash.PickOf(due, which)
 	if !ok {
 		return false
 	}
