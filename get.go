@@ -46,12 +46,14 @@ const (
 // means that the value is on flash: a Lookup, started with the Meta that Find
 // returned, brings it. Of a Miss, Meta is zero, but for the expiry time of an item
 // that was found past it. Find never blocks and allocates only to grow dst.
-func (c *Cache) Find(key, dst []byte) ([]byte, Meta, Status) { return c.find(key, dst, nil) }
+func (c *Cache) Find(key, dst []byte) ([]byte, Meta, Status) { return c.Borrow(key, dst, nil) }
 
-// find is Find that lends a large value in RAM, if loan is not nil.
-func (c *Cache) find(key, dst []byte, loan *memtier.Loan) ([]byte, Meta, Status) {
+// Borrow is Find that may lend the value, if loan is not nil: then loan.Lent is true
+// and dst as it was, and Return has to be called. That is so with values of at least
+// LargeValue in RAM, unless half of the memory for values is lent or being received.
+func (c *Cache) Borrow(key, dst []byte, loan *Loan) ([]byte, Meta, Status) {
 	h, now := c.mem.Hash(key), c.now.Load()
-	out, it, st := c.mem.Get(h, key, dst, now, loan)
+	out, it, st := c.mem.Get(h, key, dst, now, loan.of(c))
 	switch st {
 	case memtier.Hit:
 		c.count.hitsRAM.Add(1)
@@ -96,17 +98,18 @@ func (c *Cache) FindTouch(key []byte, exptime uint32, dst []byte) ([]byte, Meta,
 
 // FindWith is Find with a say in what it does to the item.
 func (c *Cache) FindWith(key []byte, a Access, dst []byte) ([]byte, Meta, Status) {
-	return c.findWith(key, a, dst, nil)
+	return c.BorrowWith(key, a, dst, nil)
 }
 
-func (c *Cache) findWith(key []byte, a Access, dst []byte, loan *memtier.Loan) (out []byte, m Meta, st Status) {
+// BorrowWith is Borrow with a say in what it does to the item.
+func (c *Cache) BorrowWith(key []byte, a Access, dst []byte, loan *Loan) (out []byte, m Meta, st Status) {
 	switch {
 	case a.Touch:
 		out, m, st = c.findTouch(key, a, dst, loan)
 	case a.Peek:
 		return c.findPeek(key, dst, loan)
 	default:
-		return c.find(key, dst, loan)
+		return c.Borrow(key, dst, loan)
 	}
 	switch st {
 	case Hit:
@@ -117,13 +120,13 @@ func (c *Cache) findWith(key []byte, a Access, dst []byte, loan *memtier.Loan) (
 	return out, m, st
 }
 
-func (c *Cache) findTouch(key []byte, a Access, dst []byte, loan *memtier.Loan) ([]byte, Meta, Status) {
+func (c *Cache) findTouch(key []byte, a Access, dst []byte, loan *Loan) ([]byte, Meta, Status) {
 	look := memtier.WithValue | memtier.AsRead
 	if a.Peek {
 		look = memtier.WithValue
 	}
 	now := c.now.Load()
-	out, it, st := c.mem.Touch(c.mem.Hash(key), key, dst, a.Exptime, now, look, loan)
+	out, it, st := c.mem.Touch(c.mem.Hash(key), key, dst, a.Exptime, now, look, loan.of(c))
 	out, m, is := c.settle(out, &it, st, now)
 	if is == Hit {
 		m.Exptime = a.Exptime
@@ -131,9 +134,9 @@ func (c *Cache) findTouch(key []byte, a Access, dst []byte, loan *memtier.Loan) 
 	return out, m, is
 }
 
-func (c *Cache) findPeek(key, dst []byte, loan *memtier.Loan) ([]byte, Meta, Status) {
+func (c *Cache) findPeek(key, dst []byte, loan *Loan) ([]byte, Meta, Status) {
 	h, now := c.mem.Hash(key), c.now.Load()
-	out, it, st := c.mem.GetQuiet(h, key, dst, now, loan)
+	out, it, st := c.mem.GetQuiet(h, key, dst, now, loan.of(c))
 	if st == memtier.OnFlash {
 		return c.findHot(h, key, out, it, now, true)
 	}

@@ -10,18 +10,13 @@ type Loan struct {
 	mem memtier.Loan
 }
 
-// Borrow is Find that may lend the value: then loan.Lent is true and dst as it was,
-// and Return has to be called. That is so with values of at least LargeValue in RAM,
-// unless half of the memory for values is lent or being received.
-func (c *Cache) Borrow(key, dst []byte, loan *Loan) ([]byte, Meta, Status) {
-	loan.c = c
-	return c.find(key, dst, &loan.mem)
-}
-
-// BorrowWith is Borrow with a say in what it does to the item.
-func (c *Cache) BorrowWith(key []byte, a Access, dst []byte, loan *Loan) ([]byte, Meta, Status) {
-	loan.c = c
-	return c.findWith(key, a, dst, &loan.mem)
+// of is where the RAM tier of c puts what it lends: nowhere if l is nil.
+func (l *Loan) of(c *Cache) *memtier.Loan {
+	if l == nil {
+		return nil
+	}
+	l.c = c
+	return &l.mem
 }
 
 // Lent tells whether there is a value.

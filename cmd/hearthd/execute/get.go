@@ -34,17 +34,11 @@ func (h *Handler) Get(c *server.Conn, r *protocol.Request, dst []byte) ([]byte, 
 
 // found completes the reply to a hit.
 func (h *Handler) found(c *server.Conn, r *protocol.Request, m *hearth.Meta, out []byte, mark int) []byte {
-	it := h.itemFound(c, r, m)
-	return protocol.EndValue(out, mark, r, &it)
-}
-
-// itemFound is what the reply to a hit says of the item.
-func (h *Handler) itemFound(c *server.Conn, r *protocol.Request, m *hearth.Meta) protocol.Item {
 	it := h.item(r, m)
 	if h.tapped() {
 		h.tellFound(c, r, it)
 	}
-	return it
+	return protocol.EndValue(out, mark, r, &it)
 }
 
 func (h *Handler) missed(c *server.Conn, r *protocol.Request, m *hearth.Meta, dst []byte) []byte {

@@ -30,7 +30,10 @@ func (h *Handler) lent(c *server.Conn, r *protocol.Request, m *hearth.Meta, loan
 		defer loan.Return()
 		return h.claim(c, r, m, loan.Value(), dst)
 	}
-	it := h.itemFound(c, r, m)
+	it := h.item(r, m)
+	if h.tapped() {
+		h.tellFound(c, r, it)
+	}
 	if !protocol.WithValue(r, &it) {
 		defer loan.Return()
 		return protocol.AppendHead(dst, r, &it, len(loan.Value())), nil
