@@ -108,11 +108,10 @@ type running struct {
 	addr    string
 	cmd     *exec.Cmd
 	stderr  lockedBuffer
-	exited  chan struct{}  // closed once the process has been reaped
-	exitErr error          // of Wait; read after exited
-	mayEnd  bool           // a test waits for its end
-	flash   bool           // demote has something to do
-	own     map[string]int // what demote added to statistics
+	exited  chan struct{} // closed once the process has been reaped
+	exitErr error         // of Wait; read after exited
+	mayEnd  bool          // a test waits for its end
+	flash   bool          // demote has something to do
 }
 
 // lockedBuffer keeps what a process prints.
