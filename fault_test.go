@@ -21,6 +21,7 @@ func faultOptions(disk *ioqtest.Disk) Options {
 	return Options{
 		Memory: 12 << 20, FlashSize: 128 << 20, PageSize: 1 << 20, WriteBuffer: 256 << 10, MaxItem: 64 << 10,
 		Queue: disk, HotPercent: -1, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Backpressure: time.Minute, // on a busy machine a second is too short to fail for
 	}
 }
 
