@@ -111,7 +111,7 @@ func TestSplitFresh(t *testing.T) {
 	}
 	share := s.c.Stats().Split.Hot
 	first, last := s.judged(10, round)
-	if now := s.c.Stats().Split.Hot; now > share/2 || last < first+0.03 {
+	if now := s.c.Stats().Split.Hot; now > share/2 || last < first+0.008 {
 		t.Errorf("copies had %d bytes and have %d, hits went from %.3f to %.3f", share, now, first, last)
 	}
 }
@@ -125,7 +125,7 @@ func TestSplitHot(t *testing.T) {
 		s.write()
 	}
 	share := s.c.Stats().Split.Hot
-	first, last := s.judged(9, func() {
+	first, last := s.judged(15, func() {
 		for i := range 16_000 {
 			s.read(s.rng.IntN(1 + s.rng.IntN(16_000)))
 			if i%20 == 0 {
