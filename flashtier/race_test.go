@@ -236,7 +236,7 @@ func TestReadBuffers(t *testing.T) {
 	o := testOptions(t, disk, 2)
 	o.ReadBytes = 1
 	tier := open(t, o)
-	limit := tier.reads.limit
+	limit := tier.reads.rest
 	w := tier.NewWriter(BucketDefault)
 	small := mustFill(t, w, disk, 0, 1, 100)[0]
 	large := mustFill(t, w, disk, 1, 1, testBuffer/2)[0]
@@ -365,6 +365,14 @@ func TestUrgentRead(t *testing.T) {
 	o.ReadBytes = 1
 	tier := open(t, o)
 	it := mustFill(t, tier.NewWriter(BucketDefault), disk, 1, 1, testBuffer/2)[0]
+	first, err := tier.StartUrgentRead(it.addr, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk.Drain()
+	first.Release()
+	last := tier.reads.takeLast(1)
+	tier.reads.put(last) // it is there, and takes nothing from the others
 	var reads []*Read
 	for {
 		r, err := tier.StartRead(it.addr, nil, 0)
@@ -372,6 +380,9 @@ func TestUrgentRead(t *testing.T) {
 			break
 		}
 		reads = append(reads, r)
+	}
+	if want := tier.reads.rest / readClassSize(readClass(int64(ClassSize(it.addr.Class())))); int64(len(reads)) < want {
+		t.Errorf("%d reads at once, want %d", len(reads), want)
 	}
 	for range 3 {
 		r, err := tier.StartUrgentRead(it.addr, nil, 0)
@@ -392,6 +403,7 @@ func TestUrgentRead(t *testing.T) {
 	if s := tier.Stats(); s.ReadBufferBytes > tier.opt.ReadBytes {
 		t.Errorf("read buffers take %d bytes of %d", s.ReadBufferBytes, tier.opt.ReadBytes)
 	}
+	disk.Drain()
 	for _, r := range reads {
 		r.Release()
 	}

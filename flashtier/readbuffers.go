@@ -28,14 +28,15 @@ func readClassSize(c int) int64 { return smallestRead << c }
 // One buffer is apart, and large enough for every record: it is for reads that
 // those wait for who hold the others. See StartUrgentRead.
 type readBuffers struct {
-	limit  int64        // bytes, of all but the last
+	rest   int64        // bytes that all but the last may have
 	most   int64        // bytes of the last
 	mapped atomic.Int64 // bytes of all buffers, in use and idle; changed under mu
 
-	mu   sync.Mutex
-	idle [readClasses][]*Read
-	last *Read // nil before it was first used
-	busy bool  // last is in use
+	mu    sync.Mutex
+	idle  [readClasses][]*Read
+	limit int64 // of mapped: rest, and most once the last is there
+	last  *Read // nil before it was first used
+	busy  bool  // last is in use
 }
 
 // leastReads is what there is for reads beside the last buffer, bytes.
@@ -48,7 +49,8 @@ func (o *Options) mostRead() int64 {
 
 func (b *readBuffers) init(o *Options) {
 	b.most = o.mostRead()
-	b.limit = o.ReadBytes - b.most
+	b.rest = o.ReadBytes - b.most
+	b.limit = b.rest
 }
 
 // holds tells whether there may ever be a buffer for n bytes.
@@ -65,9 +67,12 @@ func (b *readBuffers) takeLast(n int64) *Read {
 	}
 	if b.last == nil {
 		b.mapped.Add(b.most)
-		b.last = b.fresh(b.most)
+		if b.last = b.fresh(b.most); b.last == nil {
+			return nil
+		}
+		b.limit += b.most
 	}
-	b.busy = b.last != nil
+	b.busy = true
 	return b.last
 }
 
