@@ -129,6 +129,9 @@ func (l *Lookup) look(dst []byte) (out []byte, m Meta, st Status) {
 			l.wait.end(l.c)
 			return out, m, st
 		}
+		if m.header.loc == l.meta.header.loc { // this lookup is not what it was read by
+			m.header.accessed = l.meta.header.accessed
+		}
 		l.meta = m
 		if l.board(m.header, true) != gone {
 			return dst, Meta{}, Pending

@@ -65,12 +65,15 @@ func TestPipelineOfLargeValues(t *testing.T) {
 			before := left
 			for q := range queues {
 				for len(queues[q]) > 0 {
-					out, _, st := queues[q][0].Step(nil)
+					out, m, st := queues[q][0].Step(nil)
 					if st == Pending {
 						break
 					}
 					if st != Hit || !bytes.Equal(out, value(queues[q][0].i)) {
 						t.Fatalf("key%d: %v, %d bytes", queues[q][0].i, st, len(out))
+					}
+					if m.Fetched != (pipelines > 1) {
+						t.Fatalf("key%d: fetched is %v in round %d", queues[q][0].i, m.Fetched, pipelines)
 					}
 					queues[q] = queues[q][1:]
 					left--
