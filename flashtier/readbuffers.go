@@ -55,7 +55,7 @@ func (b *readBuffers) init(o *Options) {
 
 // holds tells whether there may ever be a buffer for n bytes.
 func (b *readBuffers) holds(n int64) bool {
-	return n <= b.most || readClassSize(readClass(n)) <= b.limit
+	return n <= b.most || readClassSize(readClass(n)) <= b.rest
 }
 
 // takeLast gives the last buffer, or nil if it is in use or too small.
