@@ -219,8 +219,9 @@ func TestDevicesSpread(t *testing.T) {
 		}
 	}
 	list = m.c.Devices()
-	if n := list[2].Flash.PagesFree; n != 0 {
-		t.Errorf("%d pages of the device of bucket compact are free", n)
+	// All of it, but for a page that is kept back, and what a buffer has left over.
+	if n := list[2].Flash.BytesWritten; n < 6<<20 {
+		t.Errorf("%d bytes went to the device of bucket compact", n)
 	}
 	if a2, b2 := list[0].Flash.BytesWritten, list[1].Flash.BytesWritten; a2+b2 == a+b {
 		t.Error("nothing fell back to the devices of bucket default")
