@@ -57,7 +57,11 @@ func faultScript(t *testing.T, disk *ioqtest.Disk, room bool) (missed int, s Sta
 // TestWriteFaults has every write fail in turn, and nothing may be lost: what
 // flash did not take is still in RAM, and goes elsewhere.
 func TestWriteFaults(t *testing.T) {
-	for n := 0; ; n++ {
+	step := 1
+	if testing.Short() {
+		step = 9
+	}
+	for n := 0; ; n += step {
 		disk := ioqtest.NewDisk(t, ioqtest.DiskOptions{})
 		fault := ioqtest.Fault{Err: syscall.ENOSPC, Torn: n%2 == 0}
 		disk.Inject(ioqtest.Nth(n, ioqtest.Is(ioqtest.Write), fault))
@@ -77,7 +81,11 @@ func TestWriteFaults(t *testing.T) {
 // TestReadFaults has single reads fail or give flipped bits: a miss at most,
 // and never a wrong byte.
 func TestReadFaults(t *testing.T) {
-	for n := 0; n < 40; n += 3 {
+	step := 3
+	if testing.Short() {
+		step = 13
+	}
+	for n := 0; n < 40; n += step {
 		for _, fault := range []ioqtest.Fault{{Err: syscall.EIO}, {Flip: true}, {Shift: 4096}} {
 			disk := ioqtest.NewDisk(t, ioqtest.DiskOptions{})
 			disk.Inject(ioqtest.Nth(n, ioqtest.Is(ioqtest.Read), fault))
