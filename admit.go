@@ -86,7 +86,7 @@ func (d *demoter) refuses(v *memtier.Victim, it *memtier.Item, dst []byte) refus
 		return refusedUnread
 	case !a.drawn(v.Hash(), it.CAS):
 		return refusedByChance
-	case !d.wear.takes(read, d.bytes):
+	case !d.wear.takes(read, d.bytes+d.other.bytes):
 		return refusedForWear
 	}
 	return admitted

@@ -38,7 +38,6 @@ type demoter struct {
 	spare    []*shipment
 	page     func(bucket uint8) bool // waits for a free page, when none is; false if there will be none
 	failures int                     // buffers that flash did not take
-	bytes    int64                   // of the records in the buffer being filled, as they are in RAM
 	wear     wearLimit
 	age      uint32    // seconds for which values that move were not used; 0 while RAM is short
 	stayed   int       // records that were refused and stayed in RAM, of the present demoteAged
