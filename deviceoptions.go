@@ -27,7 +27,7 @@ type Device struct {
 // "chunked".
 var buckets = map[string]uint8{
 	"": flashtier.BucketDefault, "default": flashtier.BucketDefault, "compact": flashtier.BucketCompact,
-	"lowttl": flashtier.BucketLowTTL, "chunked": 3, "coldcompact": 4, "old": 5,
+	"lowttl": flashtier.BucketLowTTL, "chunked": flashtier.BucketChunked, "coldcompact": flashtier.BucketColdCompact, "old": flashtier.BucketOld,
 }
 
 // devices are those of the flash tier, given Open's directory.

@@ -249,11 +249,6 @@ func (ds *devices) roomFor(bucket uint8) bool {
 	})
 }
 
-// Pick gives the page to be reclaimed next, of any device.
-func (ds *devices) Pick(due bool) (flashtier.Victim, bool) {
-	return ds.PickOf(due, func(*device) bool { return true })
-}
-
 // PickOf gives the page to be reclaimed next: of the device with the fewest free
 // pages, among those of which, that has one to give. Those that take no writes come
 // last.

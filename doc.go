@@ -32,7 +32,8 @@
 // # Goroutines and locks
 //
 // A Cache has three goroutines, clockLoop, demoteLoop and sweepLoop, and with flash
-// reclaimLoop, beside those of the IO queue, and for a while after Open warmLoop.
+// reclaimLoop, beside those of the IO queue; with copies of flash values balanceLoop,
+// and for a while after Open warmLoop.
 // Locks are leaves: a shard's lock in memtier, which may take the segment
 // list's; the page table's in flashtier; the queue's; room.mu. None is held
 // across a submit, a wait or a call into another package, but for a shard's

@@ -82,8 +82,9 @@ func (r *reclaimer) nudge() {
 	}
 }
 
-// await returns once a page is free that bucket can have. False says that none can be freed. The caller
-// must have nothing on its way, or the page to be freed could be that.
+// await returns once a page is free that bucket can have. False says that none can
+// be freed. The caller must have nothing on its way, or the page to be freed could be
+// that.
 func (r *reclaimer) await(bucket uint8) bool {
 	r.pressed.Store(true)
 	defer r.pressed.Store(false)
@@ -110,8 +111,10 @@ func (r *reclaimer) stepFor(bucket uint8) bool {
 // step frees a page of any device, or if due is set one by which nothing is lost,
 // and reports whether there was one.
 func (r *reclaimer) step(due bool) bool {
-	return r.stepOf(due, func(*device) bool { return true })
+	return r.stepOf(due, anyDevice)
 }
+
+func anyDevice(*device) bool { return true }
 
 // stepOf is step for certain devices.
 func (r *reclaimer) stepOf(due bool, which func(d *device) bool) bool {

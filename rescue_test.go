@@ -383,7 +383,7 @@ func TestRescueCrash(t *testing.T) {
 			inside = false
 		}
 	}
-	v, ok := x.c.flash.Pick(false)
+	v, ok := x.c.flash.PickOf(false, anyDevice)
 	if !ok || v.ID != 0 {
 		t.Fatalf("%+v, %v", v, ok)
 	}

@@ -43,7 +43,7 @@ func openTwinned(t *testing.T, devices bool) *twinned {
 		}
 	}
 	var ok bool
-	if x.v, ok = x.c.flash.Pick(false); !ok || x.v.ID != 0 {
+	if x.v, ok = x.c.flash.PickOf(false, anyDevice); !ok || x.v.ID != 0 {
 		t.Fatalf("%+v, %v", x.v, ok)
 	}
 	x.r.rescue(x.v)
@@ -137,7 +137,7 @@ func TestRescueToDeviceTakenOut(t *testing.T) {
 			x.moved = append(x.moved, i)
 		}
 	}
-	v, _ := x.c.flash.Pick(false)
+	v, _ := x.c.flash.PickOf(false, anyDevice)
 	x.r.use(flashtier.BucketCompact)
 	x.r.budget(v)
 	it, _ := x.c.mem.Peek(x.c.mem.Hash([]byte(rescueItem(x.moved[0]).Key)))
@@ -171,7 +171,7 @@ func TestTwinsOfPageThatStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "page that can be freed", func() bool {
-		v, ok := x.c.flash.Pick(false)
+		v, ok := x.c.flash.PickOf(false, anyDevice)
 		return ok && v.ID == target
 	})
 	if !x.c.flash.Forget(target) {

@@ -7,6 +7,7 @@ const (
 	BucketDefault     uint8 = 0
 	BucketCompact     uint8 = 1 // rescued records that were read
 	BucketLowTTL      uint8 = 2 // records that expire soon
+	BucketChunked     uint8 = 3 // no page is of it
 	BucketColdCompact uint8 = 4 // rescued records that were not read
 	BucketOld         uint8 = 5 // records of pages that had to go
 )

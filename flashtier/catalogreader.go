@@ -249,6 +249,12 @@ func BucketName(bucket uint32) string {
 		return "compact"
 	case BucketLowTTL:
 		return "low TTL"
+	case BucketChunked:
+		return "chunked"
+	case BucketColdCompact:
+		return "cold compact"
+	case BucketOld:
+		return "old"
 	}
 	return fmt.Sprintf("bucket %d", bucket)
 }

@@ -80,7 +80,7 @@ func PageFileName(id PageID) string { return fmt.Sprintf(pageName, id) }
 // PageOfFileName is the page whose file has the name.
 func PageOfFileName(name string) (id PageID, ok bool) {
 	n, _ := fmt.Sscanf(name, pageName, &id)
-	return id, n == 1 && name == fmt.Sprintf(pageName, id)
+	return id, n == 1 && name == PageFileName(id)
 }
 
 // lookAtPage is lookAtFile for the file of page id, or one that claims to be.

@@ -2,7 +2,6 @@ package flashtier
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -262,5 +261,5 @@ func (t *Tier) closeFiles() error {
 
 // path is the file of page id.
 func (t *Tier) path(id PageID) string {
-	return filepath.Join(pagesDir(t.opt.Dir), fmt.Sprintf(pageName, id))
+	return filepath.Join(pagesDir(t.opt.Dir), PageFileName(id))
 }

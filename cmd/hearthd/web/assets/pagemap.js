@@ -4,7 +4,7 @@ import { color, fit, legend, rows, setText } from "./charts.js";
 import { bytes, count, percent, span } from "./units.js";
 
 const states = ["free", "being written", "sealed", "draining", "retired"];
-const buckets = ["default", "rescued", "low TTL"];
+const buckets = ["default", "compact", "low TTL", "chunked", "cold compact", "old"];
 const shades = 16, SEALED = 2;
 // Fields of a page as events have them.
 const [ID, STATE, BUCKET, OBJECTS, BYTES, FAULTS, VERSION, CREATED] = [0, 1, 2, 3, 4, 5, 6, 7];
