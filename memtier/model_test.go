@@ -73,7 +73,9 @@ type model struct {
 	flushes bool
 	buf     []byte
 	ops     int
-	hits    [16]int
+	// emptying is how many segments are being emptied.
+	emptying int
+	hits     [16]int
 }
 
 func (m *model) fail(format string, args ...any) {
@@ -303,6 +305,8 @@ func (m *model) step(force bool) {
 }
 
 func (m *model) empty(v *Victim) {
+	m.emptying++
+	defer func() { m.emptying-- }()
 	for v.Next() {
 		verdict, it, out := v.Judge(m.now, m.r.IntN(4) > 0, m.buf[:0])
 		if len(out) > v.ValueCap() {
