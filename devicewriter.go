@@ -10,9 +10,11 @@ import (
 
 // deviceWriter is a flashtier.Writer over all devices: each write buffer goes to
 // the one whose turn it is, so that all fill alike by their sizes, as far as each
-// keeps up. One that takes nothing at the moment is passed over. It is for one goroutine at a time.
+// keeps up. One that takes nothing at the moment is passed over. It is for one
+// goroutine at a time.
 type deviceWriter struct {
 	bucket uint8
+	lower  bool // for the devices of a lower tier alone
 	lanes  []*lane
 	at     *lane // whose write buffer is being filled; nil before the first and after Flush
 }
@@ -27,15 +29,17 @@ type lane struct {
 
 // NewWriter makes a writer for pages of bucket. They go to the devices of that
 // bucket; where there is none, or none of them takes any, to those of bucket
-// default.
+// default. But what goes to a lower tier does not come back from there.
 func (ds *devices) NewWriter(bucket uint8) *deviceWriter {
-	w := &deviceWriter{bucket: bucket}
+	w := &deviceWriter{bucket: bucket, lower: slices.ContainsFunc(ds.all, func(d *device) bool { return d.bucket == bucket && d.tier() > 0 })}
 	for _, d := range ds.all {
 		switch d.bucket {
 		case bucket:
 			w.lanes = append(w.lanes, &lane{Writer: d.NewWriter(bucket), d: d})
 		case flashtier.BucketDefault:
-			w.lanes = append(w.lanes, &lane{Writer: d.NewWriter(bucket), d: d, rank: 1})
+			if !w.lower {
+				w.lanes = append(w.lanes, &lane{Writer: d.NewWriter(bucket), d: d, rank: 1})
+			}
 		}
 	}
 	return w

@@ -2,6 +2,7 @@ package hearth
 
 import (
 	"errors"
+	"math"
 	"time"
 
 	"github.com/hearthcache/hearth/flashtier"
@@ -34,6 +35,7 @@ type rescuer struct {
 	left    int64            // bytes that may yet be rescued of this page
 	live    int64            // bytes of the page that are alive and have not been looked at
 	unread  bool             // rescue what was not read
+	full    bool             // the devices of lower tiers take no more of this page
 	enough  bool             // no more of this page
 	credit  float64
 	written uint64 // of Flash.BytesWritten, what has given credit
@@ -58,7 +60,7 @@ const (
 func (r *rescuer) begin(c *Cache) {
 	r.count = &c.count.rescue
 	r.writers = map[uint8]*deviceWriter{}
-	for _, bucket := range []uint8{flashtier.BucketCompact, flashtier.BucketColdCompact} {
+	for _, bucket := range []uint8{flashtier.BucketCompact, flashtier.BucketColdCompact, flashtier.BucketOld} {
 		r.writers[bucket] = c.flash.NewWriter(bucket)
 	}
 }
@@ -99,23 +101,34 @@ func (r *reclaimer) budget(v flashtier.Victim) bool {
 	r.page = v.ID
 	r.left, r.live = int64(min(r.credit, page*o.maxFrag())), v.Live
 	r.unread = o.RescueUnread && c.flash.FreePages() >= o.DropUnder && float64(v.Live) <= page*o.maxFrag()
-	r.enough = v.Bucket == flashtier.BucketLowTTL || r.left <= 0 || c.flash.pagesOf(v.ID) < rescuePages
-	return !r.enough && !r.hurried()
+	r.full, r.enough = false, r.hurried() || v.Bucket == flashtier.BucketLowTTL
+	if c.flash.pagesOf(v.ID) < rescuePages {
+		r.left = 0
+	}
+	return !r.enough && (r.left > 0 || c.flash.hasLower(v.ID))
 }
 
 // moveChunk moves the worthiest of the chunk: its share of what may be rescued of
-// the page, records that were read most first.
+// the page, records that were read most first. What is left goes to a lower tier, if
+// there is one.
 func (r *reclaimer) moveChunk(id flashtier.PageID) {
 	share := r.left
 	if r.live > r.bytes {
 		share = int64(float64(r.left) * float64(r.bytes) / float64(r.live))
 	}
 	r.live -= r.bytes
-	for reads := 3; reads >= 0 && !r.enough; reads-- {
-		if reads == 0 && !r.unread {
-			break
+	for reads := 3; reads >= 0; reads-- {
+		bucket := flashtier.BucketCompact
+		if reads == 0 {
+			bucket = flashtier.BucketColdCompact
 		}
-		share -= r.moveRead(id, uint8(reads), share)
+		if reads > 0 || r.unread {
+			bytes := r.moveRead(id, uint8(reads), bucket, share)
+			share, r.left = share-bytes, r.left-bytes
+		}
+		if lower, ok := r.c.flash.lower(id, reads > 0); ok && !r.full {
+			r.moveRead(id, uint8(reads), lower, math.MaxInt64)
+		}
 	}
 	for _, x := range r.chunk {
 		if x.addr != 0 {
@@ -125,26 +138,24 @@ func (r *reclaimer) moveChunk(id flashtier.PageID) {
 	r.chunk, r.bytes = r.chunk[:0], 0
 }
 
-// moveRead moves the records of the chunk that were read so often, the first ones
-// up to most bytes, and gives the bytes.
-func (r *reclaimer) moveRead(id flashtier.PageID, reads uint8, most int64) (bytes int64) {
+// moveRead moves the records of the chunk that were read so often to pages of
+// bucket, the first ones up to most bytes, and gives the bytes.
+func (r *reclaimer) moveRead(id flashtier.PageID, reads, bucket uint8, most int64) (bytes int64) {
 	var which []int
 	var addrs []flashtier.Addr
 	for i := range r.chunk {
 		x := &r.chunk[i]
 		size := int64(flashtier.ClassSize(x.addr.Class()))
-		if x.reads != reads || bytes+size > most {
+		if x.addr == 0 || x.reads != reads || size > most-bytes {
 			continue
 		}
 		bytes += size
-		r.left -= size
 		which, addrs = append(which, i), append(addrs, x.addr)
 	}
-	if reads == 0 {
-		r.use(flashtier.BucketColdCompact)
-	} else {
-		r.use(flashtier.BucketCompact)
+	if len(which) == 0 || r.enough {
+		return 0
 	}
+	r.use(bucket)
 	err := r.c.flash.Salvage(id, addrs, r.mayRead, func(i int, rec *flashtier.Record, err error) {
 		x := &r.chunk[which[i]]
 		if err != nil || r.c.mem.Hash(rec.Key) != x.hash {
@@ -165,8 +176,11 @@ func (r *reclaimer) mayRead(n int64) bool {
 	r.count.read.Add(uint64(n))
 	r.pace.spend(n, r.hurried)
 	r.enough = r.enough || r.hurried()
-	return !r.enough
+	return !r.enough && !r.stuck()
 }
+
+// stuck tells whether the tier that is being written to takes no more.
+func (r *reclaimer) stuck() bool { return r.full && r.w.lower }
 
 // use has what is moved from now on go to pages of bucket.
 func (r *reclaimer) use(bucket uint8) {
@@ -178,14 +192,14 @@ func (r *reclaimer) use(bucket uint8) {
 
 // move copies a record to the write buffer.
 func (r *reclaimer) move(x *candidate, rec *flashtier.Record) bool {
-	for !r.enough {
+	for !r.enough && !r.stuck() {
 		dst, err := r.w.Reserve(len(rec.Key), len(rec.Value))
 		if errors.Is(err, flashtier.ErrBufferFull) {
 			r.ship()
 			continue
 		}
 		if err != nil { // there is no page, or the device is out
-			r.enough = true
+			r.full, r.enough = r.w.lower, !r.w.lower
 			break
 		}
 		state := memtier.State(rec.State)
@@ -256,10 +270,15 @@ func (r *reclaimer) account() {
 	}
 	r.count.records.Add(records)
 	r.count.bytes.Add(uint64(bytes))
-	if r.w == r.writers[flashtier.BucketColdCompact] {
+	switch r.w.bucket {
+	case flashtier.BucketColdCompact:
 		r.count.cold.Add(records)
+	case flashtier.BucketOld:
+		r.count.old.Add(records)
 	}
-	r.credit -= float64(bytes)
+	if !r.w.lower {
+		r.credit -= float64(bytes)
+	}
 	r.pace.spend(bytes, r.hurried)
 }
 

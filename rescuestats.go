@@ -7,6 +7,7 @@ import "sync/atomic"
 type Rescue struct {
 	Records uint64 // moved to another page
 	Cold    uint64 // of those, moved although they were not read
+	Old     uint64 // of those, moved to a device of bucket old
 	Bytes   uint64 // of those moved, by their size classes
 	Skipped uint64 // looked at and left to go with their page
 	Lost    uint64 // not moved because the record was bad, or flash did not take the copy
@@ -15,12 +16,12 @@ type Rescue struct {
 }
 
 type rescueCounts struct {
-	records, cold, bytes, skipped, lost, read atomic.Uint64
+	records, cold, old, bytes, skipped, lost, read atomic.Uint64
 }
 
 func (n *rescueCounts) load() Rescue {
 	return Rescue{
-		Records: n.records.Load(), Cold: n.cold.Load(), Bytes: n.bytes.Load(),
+		Records: n.records.Load(), Cold: n.cold.Load(), Old: n.old.Load(), Bytes: n.bytes.Load(),
 		Skipped: n.skipped.Load(), Lost: n.lost.Load(), Read: n.read.Load(),
 	}
 }

@@ -22,7 +22,7 @@ func extstore(s *hearth.Stats) []stat {
 		counter("extstore_compact_lost", s.Rescue.Lost),
 		counter("extstore_compact_rescues", s.Rescue.Records),
 		counter("extstore_compact_resc_cold", s.Rescue.Cold),
-		counter("extstore_compact_resc_old", uint64(0)),
+		counter("extstore_compact_resc_old", s.Rescue.Old),
 		counter("extstore_compact_skipped", s.Rescue.Skipped),
 		counter("extstore_page_allocs", f.PageAllocs),
 		counter("extstore_page_evictions", f.PageEvictions),
