@@ -157,7 +157,13 @@ func (b *binaryStream) batch(reqs []request, cuts *rand.Rand) []byte {
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		writeInPieces(c, []byte(send.String()), cuts)
+		all := []byte(send.String())
+		last := len(all)
+		if reqs[len(reqs)-1].closes { // whole, or the rest would come to a closed socket
+			last -= len(reqs[len(reqs)-1].text)
+		}
+		writeInPieces(c, all[:last], cuts)
+		c.Write(all[last:])
 	}()
 	out := b.replies(client, reqs)
 	<-sent

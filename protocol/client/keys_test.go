@@ -14,13 +14,20 @@ import (
 	"github.com/hearthcache/hearth/protocol/client"
 )
 
-func keysOf(t *testing.T, c *client.Client) ([]string, error) {
+// keysOf lists the keys, once the server is not busy with a crawl of its own.
+func keysOf(t *testing.T, c *client.Client) (keys []string, err error) {
 	t.Helper()
-	var keys []string
-	err := c.Keys(within(t), func(key []byte) error {
-		keys = append(keys, string(key))
-		return nil
-	})
+	for range 100 {
+		keys = nil
+		err = c.Keys(within(t), func(key []byte) error {
+			keys = append(keys, string(key))
+			return nil
+		})
+		if !errors.Is(err, client.ErrBusy) {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
 	slices.Sort(keys)
 	return keys, err
 }

@@ -262,6 +262,9 @@ func (l *loop) close(c *Conn, why CloseReason) {
 	l.connsMu.Lock()
 	l.conns[c.slot.fd] = nil
 	l.connsMu.Unlock()
+	if c.closing && !c.failed {
+		c.slot.last()
+	}
 	unix.Close(c.slot.fd)
 	if c.end.bridge != nil {
 		c.end.bridge.closed()

@@ -393,3 +393,29 @@ func TestManyConnectionsComeAndGo(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 }
+
+// TestRepliesBeforeTheEnd: who quits, or is refused, with more on its way gets all
+// replies and then the end, however late it reads.
+func TestRepliesBeforeTheEnd(t *testing.T) {
+	_, addr, _ := start(t, &later{value: make([]byte, 50_000)}, server.Options{})
+	garbage := strings.Repeat("x", 100_000)
+	for name, end := range map[string]string{
+		"quit":       "quit\r\n" + garbage,
+		"a bad line": strings.Repeat("y", 20_000) + garbage,
+	} {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, "get now\r\nget now\r\n"+end); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Millisecond)
+		c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		got, err := io.ReadAll(c)
+		if n := bytes.Count(got, []byte("VALUE ")); err != nil || n != 2 || len(got) < 100_000 {
+			t.Errorf("%s: %d bytes with %d values, %v", name, len(got), n, err)
+		}
+	}
+}

@@ -42,3 +42,19 @@ func (s *socket) write(b []byte) (int, error) {
 		}
 	}
 }
+
+// last has the peer get what was written, before the socket is closed: a close that
+// leaves bytes unread is a reset, which takes from the peer what it has not read yet.
+// What comes later than this does the same, as with any server that does not linger.
+func (s *socket) last() {
+	unix.Shutdown(s.fd, unix.SHUT_WR)
+	var unread [4 << 10]byte
+	for range lastReads {
+		if _, err := s.read(unread[:]); err != nil {
+			return
+		}
+	}
+}
+
+// lastReads bounds what last takes of who sends without an end.
+const lastReads = 64
