@@ -204,8 +204,15 @@ func (d *device) closeQueue() error {
 	return d.queue.Close()
 }
 
-// SetHotList leaves the list of hot values with the first device.
-func (ds *devices) SetHotList(hashes []uint64) error { return ds.all[0].SetHotList(hashes) }
+// SetHotList leaves the list of hot values with the first device that is there.
+func (ds *devices) SetHotList(hashes []uint64) error {
+	for _, d := range ds.all {
+		if !d.gone.Load() {
+			return d.SetHotList(hashes)
+		}
+	}
+	return nil
+}
 
 // HotList is that of the first device that has one, or the error of the last.
 func (ds *devices) HotList() (hashes []uint64, err error) {

@@ -228,6 +228,58 @@ func TestDevicesSpread(t *testing.T) {
 	}
 }
 
+// TestDeviceFull has the disk of one of two devices full in the middle of a page:
+// nothing is lost as long as the other has room, and it is used again once there is
+// room on its disk.
+func TestDeviceFull(t *testing.T) {
+	t.Parallel()
+	disk := ioqtest.NewDisk(t, ioqtest.DiskOptions{})
+	o := deviceOptions(t.TempDir(), 2)
+	o.Queue, o.Backpressure = disk, time.Minute
+	o.Devices[0].Size, o.Devices[1].Size = 64<<20, 64<<20
+	c, err := Open("", quiet(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &model{t: t, c: c, rng: seeded(t), items: map[string]*Item{}, room: true}
+	fill := func(from, to int) (first, second uint64) {
+		before := c.Devices()
+		for i := from; i < to; i++ {
+			m.set(fmt.Sprint("key-", i), 5000)
+		}
+		after := c.Devices()
+		return after[0].Flash.BytesWritten - before[0].Flash.BytesWritten, after[1].Flash.BytesWritten - before[1].Flash.BytesWritten
+	}
+	if a, b := fill(0, 4000); a == 0 || b == 0 {
+		t.Fatalf("%d and %d bytes were written", a, b)
+	}
+	disk.Inject(onDevice(c.Devices()[0].Dir, ioqtest.From(0, ioqtest.Is(ioqtest.Write), ioqtest.Fault{Err: syscall.ENOSPC, Torn: true})))
+	if a, b := fill(4000, 9000); a > 1<<20 || b < 8<<20 || !c.Devices()[0].Flash.DeviceOut {
+		t.Errorf("%d and %d bytes were written while the first device was full", a, b)
+	}
+	disk.Inject(nil)
+	c.flash.TryDevice()
+	if a, b := fill(9000, 12000); a == 0 || b == 0 || c.Devices()[0].Flash.DeviceOut {
+		t.Errorf("%d and %d bytes were written when there was room again", a, b)
+	}
+	for key := range m.items {
+		m.get(key)
+	}
+	if m.miss > 0 {
+		t.Errorf("%d values are lost", m.miss)
+	}
+	m.reopen(o)
+	for key := range m.items {
+		m.get(key)
+	}
+	if m.miss > 0 {
+		t.Errorf("after a restart %d values are lost", m.miss)
+	}
+	if err := m.c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestDevicesRefused gives devices that cannot be worked with.
 func TestDevicesRefused(t *testing.T) {
 	dir := t.TempDir()

@@ -73,9 +73,6 @@ func (h *admin) appendGroup(r *protocol.Request, args []string, dst []byte) []by
 	if r.Proto == protocol.Binary {
 		return protocol.AppendStatus(dst, r, protocol.StatusKeyNotFound, "")
 	}
-	if r.Proto == protocol.Binary {
-		return protocol.AppendOutcome(dst, r, protocol.NotFound)
-	}
 	return protocol.AppendOutcome(dst, r, protocol.Unknown)
 }
 
