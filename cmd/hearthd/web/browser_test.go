@@ -100,11 +100,13 @@ const colorOfBody = `getComputedStyle(document.body).backgroundColor`
 // TestPage: the page in a browser: numbers come by themselves, a cell that is
 // clicked tells of its page, the theme changes, and a phone need not scroll sideways.
 func TestPage(t *testing.T) {
-	ctx, url := browse(t), *pageAt
-	settle := chromedp.Sleep(time.Millisecond)
+	var s *Server
+	url, settle := *pageAt, chromedp.Sleep(time.Millisecond)
 	if url == "" {
-		var s *Server
 		s, url = newSite(t, Options{})
+	}
+	ctx := browse(t) // it ends before the site does
+	if s != nil {
 		s.Recovering(30, 120)
 		do(t, ctx, chromedp.Navigate(url), chromedp.WaitVisible("#recovery"))
 		if text := eval[string](t, ctx, `recoveryText.textContent`); text != "30 of 120 records, 25.0 %" {
@@ -154,8 +156,8 @@ func TestPage(t *testing.T) {
 // TestManyPages: an update with 8,000 pages, all of which have changed, takes less
 // script than a frame has time.
 func TestManyPages(t *testing.T) {
-	ctx := browse(t)
 	s, url := newSite(t, Options{})
+	ctx := browse(t)
 	serves(t, s)
 	do(t, ctx, chromedp.EmulateViewport(1280, 900), chromedp.Navigate(url), chromedp.WaitVisible("#map"),
 		chromedp.Poll(`hearth.frames.length > 3`, nil))
