@@ -365,10 +365,13 @@ func TestGeneratedBinaryHearthd(t *testing.T) {
 		t.Run(set.name, func(t *testing.T) {
 			t.Parallel()
 			hearthdPath(t)
-			for _, seed := range seeds() {
-				sameBinaryReplies(t, seed, set.flash != "",
-					func() *running { return startServer(t, memcached, memcachedArgs...) },
-					func() *running { return set.start(t) })
+			for _, seed := range seeds() { // at once, as they mostly wait
+				t.Run(fmt.Sprint(seed), func(t *testing.T) {
+					t.Parallel()
+					sameBinaryReplies(t, seed, set.flash != "",
+						func() *running { return startServer(t, memcached, memcachedArgs...) },
+						func() *running { return set.start(t) })
+				})
 			}
 		})
 	}

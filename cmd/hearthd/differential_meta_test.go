@@ -21,11 +21,14 @@ func TestGeneratedMeta(t *testing.T) {
 		t.Run(set.name, func(t *testing.T) {
 			t.Parallel()
 			hearthdPath(t)
-			for _, seed := range seeds() {
-				g := &generator{Rand: rand.New(rand.NewPCG(seed, 1)), flash: set.flash != "", meta: true}
-				sameReplies(t, g, seed,
-					func() *running { return startServer(t, memcached, memcachedArgs...) },
-					func() *running { return set.start(t) })
+			for _, seed := range seeds() { // at once, as they mostly wait
+				t.Run(fmt.Sprint(seed), func(t *testing.T) {
+					t.Parallel()
+					g := &generator{Rand: rand.New(rand.NewPCG(seed, 1)), flash: set.flash != "", meta: true}
+					sameReplies(t, g, seed,
+						func() *running { return startServer(t, memcached, memcachedArgs...) },
+						func() *running { return set.start(t) })
+				})
 			}
 		})
 	}

@@ -39,7 +39,7 @@ var hearthd struct {
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if p := flag.Lookup("test.parallel"); p != nil && p.Value.String() == p.DefValue {
-		p.Value.Set("8")
+		p.Value.Set("16")
 	}
 	status := m.Run()
 	if hearthd.dir != "" {

@@ -148,10 +148,13 @@ func TestGeneratedHearthd(t *testing.T) {
 		t.Run(set.name, func(t *testing.T) {
 			t.Parallel()
 			hearthdPath(t)
-			for _, seed := range seeds() {
-				sameReplies(t, newGenerator(seed, set.flash != ""), seed,
-					func() *running { return startServer(t, memcached, memcachedArgs...) },
-					func() *running { return set.start(t) })
+			for _, seed := range seeds() { // at once, as they mostly wait
+				t.Run(fmt.Sprint(seed), func(t *testing.T) {
+					t.Parallel()
+					sameReplies(t, newGenerator(seed, set.flash != ""), seed,
+						func() *running { return startServer(t, memcached, memcachedArgs...) },
+						func() *running { return set.start(t) })
+				})
 			}
 		})
 	}

@@ -83,6 +83,11 @@ func TestPlants(t *testing.T) {
 			defer func() { <-atOnce }()
 			addr := (&meddler{plant: *p, server: servers[p.group]}).listen(t)
 			got, err := failing(t.Context(), addr, p.group)
+			for range 2 { // a reply that has t99 for t100 because a second has passed is left alone
+				if err == nil && !slices.Equal(got, p.want) {
+					got, err = failing(t.Context(), addr, p.group)
+				}
+			}
 			if err != nil || !slices.Equal(got, p.want) {
 				t.Errorf("%q becomes %q after %q: failed %q, want %q; %v", p.old, p.new, p.asked, got, p.want, err)
 			}
