@@ -2,6 +2,7 @@ package hearth
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -24,11 +25,11 @@ const (
 	refusals
 )
 
-// admission is Options.Admit, understood: it lets pass what was read, if read is
-// set, and of that by chance as many of 2^32 as share says.
+// admission is Options.Admit, understood: of records shorter than small it lets pass
+// what was read, and of all by chance as many of 2^32 as share says.
 type admission struct {
 	text  string
-	read  bool
+	small int64 // bytes
 	share uint64
 }
 
@@ -39,12 +40,19 @@ func parseAdmission(s string) (*admission, error) {
 	case "", "all":
 		return &admission{text: "all", share: allShare}, nil
 	case "read":
-		return &admission{text: s, read: true, share: allShare}, nil
+		return &admission{text: s, small: math.MaxInt64, share: allShare}, nil
+	}
+	if length, ok := strings.CutPrefix(s, "read:"); ok {
+		small, err := strconv.ParseUint(length, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("%w: Admit %q has no length in bytes", ErrOptions, s)
+		}
+		return &admission{text: s, small: int64(small), share: allShare}, nil
 	}
 	number, ok := strings.CutPrefix(s, "prob:")
 	p, err := strconv.ParseFloat(number, 64)
 	if !ok || err != nil || !(p >= 0 && p <= 1) {
-		return nil, fmt.Errorf("%w: Admit %q is neither all nor read nor prob:P with P from 0 to 1", ErrOptions, s)
+		return nil, fmt.Errorf("%w: Admit %q is none of all, read, read:BYTES and prob:P with P from 0 to 1", ErrOptions, s)
 	}
 	return &admission{text: s, share: uint64(p * allShare)}, nil
 }
@@ -77,12 +85,13 @@ func (d *demoter) refuses(v *memtier.Victim, it *memtier.Item, dst []byte) refus
 	}
 	a := c.tuned.admission.Load()
 	read := it.Accessed || it.State&memtier.Fetched != 0
+	size := int64(memtier.RecordBytes(len(v.Key()), it.ValueLen))
 	switch {
 	case d.age > 0 && it.Atime+d.age > c.now.Load():
 		return refusedBusy
-	case int64(memtier.RecordBytes(len(v.Key()), it.ValueLen)) < c.tuned.minFlashItem.Load():
+	case size < c.tuned.minFlashItem.Load():
 		return refusedSmall
-	case a.read && !read:
+	case size < a.small && !read:
 		return refusedUnread
 	case !a.drawn(v.Hash(), it.CAS):
 		return refusedByChance

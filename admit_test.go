@@ -67,6 +67,8 @@ func TestAdmit(t *testing.T) {
 	}{
 		{"all", 0, [2]int{n, n}, [2]int{n, n}, func(s *Stats) uint64 { return s.Mem.Evictions }},
 		{"read", 0, [2]int{0, 0}, [2]int{n, n}, func(s *Stats) uint64 { return s.DroppedUnread }},
+		{"read:200", 0, [2]int{n, n}, [2]int{n, n}, func(s *Stats) uint64 { return s.DroppedUnread }},
+		{"read:300", 0, [2]int{0, 0}, [2]int{n, n}, func(s *Stats) uint64 { return s.DroppedUnread }},
 		{"prob:0", 0, [2]int{0, 0}, [2]int{0, 0}, func(s *Stats) uint64 { return s.DroppedByChance }},
 		{"prob:0.3", 0, [2]int{n/4 + 1, n * 7 / 20}, [2]int{n/4 + 1, n * 7 / 20}, func(s *Stats) uint64 { return s.DroppedByChance }},
 		{"prob:1", 0, [2]int{n, n}, [2]int{n, n}, func(s *Stats) uint64 { return s.DroppedByChance }},

@@ -59,8 +59,9 @@ type Options struct {
 	// is short.
 	FlashAge time.Duration
 	// Admit says which values move to flash when RAM is short: all, the default;
-	// read, those that were read since they were written; prob:P, each with the
-	// probability P from 0 to 1. The rest is dropped. Close moves all.
+	// read, those that were read since they were written; read:BYTES, all but
+	// those shorter than that, with key and header, that were not read; prob:P,
+	// each with the probability P from 0 to 1. The rest is dropped. Close moves all.
 	Admit string
 	// WriteLimit bounds what is written to flash, in bytes a second, for the
 	// wear of the drive. Ten seconds of it may be saved up. What is over it is

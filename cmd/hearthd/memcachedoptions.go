@@ -110,7 +110,7 @@ var ownOptions = []setting{
 		set: duration(1, 86400, time.Second, func(c *Config) *time.Duration { return &c.AuthTimeout })},
 	{name: "ext_io", arg: "NAME", help: "auto, pread, pread+direct, uring or uring+direct (default auto)",
 		set: oneOf(func(c *Config) *string { return &c.IOEngine }, "auto", "pread", "pread+direct", "uring", "uring+direct")},
-	{name: "ext_admit", arg: "NAME", help: "what moves to flash when RAM is short, and is not dropped: all, read (what was read since it was written) or prob:P (each with probability P) (default all)",
+	{name: "ext_admit", arg: "NAME", help: "what moves to flash when RAM is short, and is not dropped: all, read (what was read since it was written), read:BYTES (all, but what is shorter with key and header only if it was read) or prob:P (each with probability P) (default all)",
 		set: setAdmit},
 	{name: "ext_write_mbps", arg: "MB", help: "most that is written to flash, in megabytes a second over ten seconds and more; what is over it is dropped, unread values first; 0 is no limit (default 0)",
 		set: func(c *Config, value string) (err error) {
@@ -227,7 +227,7 @@ func setItemAge(c *Config, value string) error {
 
 func setAdmit(c *Config, value string) error {
 	if hearth.CheckAdmit(value) != nil {
-		return errors.New("must be all, read or prob:P with P from 0 to 1")
+		return errors.New("must be all, read, read:BYTES or prob:P with P from 0 to 1")
 	}
 	c.Admit = value
 	return nil

@@ -140,6 +140,8 @@ func TestOptionRefusals(t *testing.T) {
 		{"ext_path=x:64m,ext_page_size=8,ext_wbuf_size=5", "-o ext_wbuf_size=5 is more than half of ext_page_size=8"},
 		{"ext_admit=some", "-o ext_admit=some:"},
 		{"ext_admit=prob:1.1", "-o ext_admit=prob:1.1:"},
+		{"ext_admit=read:-1", "-o ext_admit=read:-1:"},
+		{"ext_admit=read:", "-o ext_admit=read::"},
 		{"ext_write_mbps=-1", "-o ext_write_mbps=-1:"},
 		{"ext_item_age=x", "-o ext_item_age=x:"},
 		{"ext_threads=0", "-o ext_threads=0:"},
