@@ -62,9 +62,10 @@ build:
 	$(GO) build -o bin/hearthd ./cmd/hearthd
 	$(GO) build -o bin/hearth ./cmd/hearth
 
-# The manual pages of hearth and its commands, in bin/man.
+# The manual pages of hearthd, and of hearth and its commands, in bin/man.
 man: build
 	bin/hearth man bin/man/man1
+	cp docs/hearthd.1 bin/man/man1
 
 # Runs hearthd with a flash tier in ./hearth-data, and shows a set and a get.
 demo: build

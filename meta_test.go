@@ -40,11 +40,10 @@ func TestAge(t *testing.T) {
 	age("moved", peek, 0)
 	later(100)
 	age("on flash", Access{}, 100)
-	for i := 0; w.c.Stats().HitsHot == 0; i++ {
-		if w.find("key", Access{}); i == 10_000 {
-			t.Fatal("there is no hot copy")
-		}
-	}
+	await(t, "hot copy", func() bool {
+		w.find("key", Access{})
+		return w.c.Stats().HitsHot > 0
+	})
 	later(20)
 	age("hot", peek, 20)
 	age("hot, not read", Access{}, 20)

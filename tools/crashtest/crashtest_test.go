@@ -119,7 +119,7 @@ func TestLies(t *testing.T) {
 			if row.lies.forgets {
 				profile = "room"
 			}
-			r, out, err := runFake(t, row.lies, "-rounds", "400", "-profile", profile, "-lossless")
+			r, out, err := runFake(t, row.lies, "-rounds", "2000", "-profile", profile, "-lossless")
 			if n := r.totals.counts; !errors.Is(err, errBreach) || row.want(n) == 0 {
 				t.Errorf("%v, not the breach wanted\n%s", err, out)
 			}
