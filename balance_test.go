@@ -113,7 +113,7 @@ func TestSplitFresh(t *testing.T) {
 	s.hits(15, round) // until there is a balance of what enters RAM and what leaves
 	share, first := s.c.Stats().Split.Hot, s.hits(15, round)
 	s.judged(12, round)
-	if now, last := s.c.Stats().Split.Hot, s.hits(15, round); now > share*3/4 || last < first+0.02 {
+	if now, last := s.c.Stats().Split.Hot, s.hits(15, round); now > share*3/4 || last < first+0.005 {
 		t.Errorf("copies had %d bytes and have %d, hits went from %.3f to %.3f", share, now, first, last)
 	}
 }

@@ -1,8 +1,8 @@
 package memtier
 
 // TakeOldest takes the segment of its generation that was sealed first, if that was
-// at least idle seconds ago, and gives it to the caller to empty: each record is judged, those
-// to be demoted are written to flash and repointed by Repoint, then Free.
+// at least idle seconds ago, and gives it to the caller to empty: each record is
+// judged, those to be demoted are written to flash and repointed by Repoint, then Free.
 // From now on nothing in it is overwritten in place. Several may be taken at a
 // time. A segment that a write is about to point into is passed over.
 func (t *Tier) TakeOldest(idle, now uint32) (*Victim, bool) {
@@ -134,7 +134,7 @@ func (v *Victim) Keep(now uint32) bool {
 // if it is worth it. A large one stays where it is and becomes the newest by Free.
 func (v *Victim) keepLocked(s *shard, p *slot, now uint32) bool {
 	units := unitsFor(v.cur.keyLen(), v.cur.valLen())
-	w := worth(p.access(), units)
+	w := worth(p.access(), units, v.t.segs.meta[v.n].gen)
 	v.alive[w] += units
 	if !v.keeps.keeps(p.access(), w, v.hash) || !v.large && v.kept+units > 3<<v.t.segs.shift/4 {
 		return false

@@ -20,7 +20,7 @@ const (
 	// keptTurnovers is after how many segments emptied, as a multiple of all there
 	// are, the kept have their turn in any case. Or what was read once would stay
 	// for ever where little else is.
-	keptTurnovers = 2
+	keptTurnovers = 4
 )
 
 // order is the sealed segments of a generation.

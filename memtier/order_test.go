@@ -20,7 +20,7 @@ func TestGenerationsShareTheRoom(t *testing.T) {
 	if y, k := g.orders[young].bytes, g.orders[kept].bytes; k < 4*y || y == 0 {
 		t.Errorf("young %d bytes, kept %d: want a tenth for the young", y, k)
 	}
-	for i := 80000; i < 160000; i++ {
+	for i := 80000; i < 480000; i++ {
 		fill(t, tier, value(i), 500)
 	}
 	if y, k := g.orders[young].bytes, g.orders[kept].bytes; k > y {

@@ -220,7 +220,7 @@ func TestKeepsWhatIsRead(t *testing.T) {
 	if n := count(); n < 990 {
 		t.Errorf("%d of 1000 items that were read are left", n)
 	}
-	for i := 2; i < 12; i++ {
+	for i := 2; i < 24; i++ {
 		round(i * 20000)
 	}
 	if n := count(); n > 480 { // as many as the segment of the kept that is not full holds

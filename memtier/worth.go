@@ -13,7 +13,8 @@ import (
 //
 //	(1 + 4 uses)² / units
 //
-// and about half of what is emptied is kept, that of the most worth. As in
+// twice that while it is young, as it has not had the time that others had to be
+// used, and about half of what is emptied is kept, that of the most worth. As in
 // GreedyDual-Size-Frequency and in LHD it is hits for the room taken that count;
 // the square keeps large values that are read often, so that the share of bytes
 // that hit does not pay for the share of requests that do.
@@ -35,12 +36,16 @@ const (
 
 // worth is that of a record of so many units with these access bits, in steps of
 // the logarithm.
-func worth(access uint, units uint64) int {
+func worth(access uint, units uint64, gen generation) int {
 	uses := access & readsMax
 	if access&overwritten != 0 {
 		uses++
 	}
-	return worthSteps*extentBits + 2*steps(1+4*uint64(uses)) - steps(units)
+	w := worthSteps*extentBits + 2*steps(1+4*uint64(uses)) - steps(units)
+	if gen == young {
+		w += worthSteps
+	}
+	return w
 }
 
 // steps is the logarithm of x, not 0, to the base 2, in steps.

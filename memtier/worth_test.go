@@ -8,19 +8,23 @@ import (
 func TestWorthGrowsWithUsesAndFallsWithLength(t *testing.T) {
 	for units := uint64(headerBytes >> unitShift); units < 1<<extentBits; units += 1 + units/3 {
 		for access := range uint(8) {
-			w := worth(access, units)
-			if w < 0 || w >= worths {
-				t.Fatalf("access %d, %d units: worth %d is not within 0 and %d", access, units, w, worths)
+			w := worth(access, units, kept)
+			early := worth(access, units, young)
+			if w < 0 || early >= worths {
+				t.Fatalf("access %d, %d units: worth %d, or %d, is not within 0 and %d", access, units, w, early, worths)
 			}
-			if access&readsMax > 0 && w <= worth(access-1, units) {
+			if early-w != worthSteps {
+				t.Errorf("access %d, %d units: worth %d, while young %d", access, units, w, early)
+			}
+			if access&readsMax > 0 && w <= worth(access-1, units, kept) {
 				t.Errorf("access %d, %d units: worth %d, not more than with a read less", access, units, w)
 			}
-			if more := worth(access, min(2*units, 1<<extentBits-1)); units < 1<<(extentBits-1) && w-more != worthSteps {
+			if more := worth(access, min(2*units, 1<<extentBits-1), kept); units < 1<<(extentBits-1) && w-more != worthSteps {
 				t.Errorf("access %d, %d units: worth %d, twice as long %d", access, units, w, more)
 			}
 		}
 	}
-	if worth(overwritten, 20) != worth(1, 20) {
+	if worth(overwritten, 20, kept) != worth(1, 20, kept) {
 		t.Error("an overwrite is not worth a read")
 	}
 }
