@@ -43,7 +43,7 @@ func exchangeOne(t *testing.T, s *sender, rc *receiver, r *ring, wantSent, reply
 // TestExpiredIsStale: a value may come back until its time is over, as the last
 // answer to a set or touch begins it, and a server's clock may be a little late.
 func TestExpiredIsStale(t *testing.T) {
-	w := Work{Kind: Mixed, Keys: 50, Clients: 50, KeySize: Span{3, 3}, ValueSize: Span{8, 8}, ExpireShare: 1, ExpireTTL: Span{60, 60}}
+	w := Work{Kind: Mixed, Keys: 50, Clients: 50, KeySize: Span{3, 3}, ValueSize: Span{8, 8}, ExpireShare: 1, ExpireTTL: Span{60, 60}, Version: 1}
 	s, rc, r := exchange(w)
 	w, _ = w.withDefaults()
 	e := newExpiry(&w)
