@@ -33,7 +33,7 @@ func unharmed(t *testing.T, s *running, before, growth int64) {
 	t.Helper()
 	began := time.Now()
 	got, err := ask(s.dial(t), "set unharmed 0 0 1\r\nx\r\n")
-	if took := time.Since(began); got != "STORED" || took > time.Second {
+	if took := time.Since(began); got != "STORED" || took > 5*time.Second {
 		t.Errorf("another client got %q, %v after %v", got, err, took)
 	}
 	if now := s.rss(t, "VmRSS"); now > before+growth && !raceDetector() {
@@ -83,7 +83,7 @@ func TestEndlessRetrieval(t *testing.T) {
 	fmt.Fprint(c, "get")
 	size := 64 * mib
 	if raceDetector() {
-		size /= 8
+		size /= 32
 	}
 	if n, err := pour(c, bytes.Repeat([]byte(" nothing"), 8<<10), size, patience); err != nil {
 		t.Fatalf("after %d bytes of keys: %v", n, err)

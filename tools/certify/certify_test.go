@@ -59,7 +59,7 @@ func TestMemcachedPasses(t *testing.T) {
 	for _, group := range []string{"text", "meta", "binary"} {
 		addr := startMemcached(t)
 		runs.Go(func() { // which mostly waits
-			o := Options{Addr: addr, Groups: []string{group}, Flush: true, Timeout: 2 * time.Second}
+			o := Options{Addr: addr, Groups: []string{group}, Flush: true, Timeout: 10 * time.Second}
 			report, err := Run(t.Context(), o)
 			if err != nil {
 				t.Error(err)
@@ -78,7 +78,7 @@ func TestMemcachedPasses(t *testing.T) {
 // checkCleaned tells whether a server has been left without a value.
 func checkCleaned(t *testing.T, addr string) {
 	s := &server{numbers: map[string]uint64{}}
-	if err := s.learn(t.Context(), &Options{Addr: addr, Timeout: time.Second}, "stats\r\n"); err != nil {
+	if err := s.learn(t.Context(), &Options{Addr: addr, Timeout: 10 * time.Second}, "stats\r\n"); err != nil {
 		t.Error(err)
 	}
 	if n := s.numbers["curr_items"]; n != 0 {

@@ -30,7 +30,7 @@ func TestPasswordFile(t *testing.T) {
 	if err := os.WriteFile(users, []byte("user:secret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Addr: startMemcached(t, "-Y", users), Names: simple, User: "user", Password: "secret", Timeout: time.Second}
+	o := Options{Addr: startMemcached(t, "-Y", users), Names: simple, User: "user", Password: "secret", Timeout: 10 * time.Second}
 	report, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +63,7 @@ func TestSASL(t *testing.T) {
 		_, err := client.Write([]byte("\x81\x21\x00\x00\x00\x00\x00\x00\x00\x00\x00\x0d\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00Authenticated"))
 		return err == nil
 	})
-	o := Options{Addr: addr, Names: simple, User: "user", Password: "secret", Timeout: time.Second}
+	o := Options{Addr: addr, Names: simple, User: "user", Password: "secret", Timeout: 10 * time.Second}
 	report, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +83,7 @@ func TestTLS(t *testing.T) {
 	t.Parallel()
 	certificate, pool := selfSigned(t)
 	addr := inFront(t, startMemcached(t), &tls.Config{Certificates: []tls.Certificate{certificate}}, nil)
-	report, err := Run(t.Context(), Options{Addr: addr, Names: simple, TLS: &tls.Config{RootCAs: pool}, Timeout: time.Second})
+	report, err := Run(t.Context(), Options{Addr: addr, Names: simple, TLS: &tls.Config{RootCAs: pool}, Timeout: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
