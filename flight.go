@@ -98,6 +98,14 @@ func (f *flight) finish(key []byte) (flashtier.Record, landing) {
 	return rec, lost
 }
 
+// lend unpins the read's page and lends the value that it has brought.
+func (f *flight) lend(value []byte, loan *Loan) {
+	f.read.Lend(value)
+	loan.c, loan.read = f.c, f.read
+	f.read = nil
+	f.c.room.signal()
+}
+
 // land gives the read's buffer back and unpins its page.
 func (f *flight) land() {
 	f.read.Release()

@@ -1,13 +1,17 @@
 package hearth
 
-import "github.com/hearthcache/hearth/memtier"
+import (
+	"github.com/hearthcache/hearth/flashtier"
+	"github.com/hearthcache/hearth/memtier"
+)
 
-// Loan is a large value in RAM, to be read where it lies: so that a client who takes
-// it slowly has no copy of it made. Its memory cannot be used for anything else
-// before Return. The zero Loan is none.
+// Loan is a large value, to be read where it lies in RAM, or where it was read to
+// from flash: so that a client who takes it slowly has no copy of it made. Its memory
+// cannot be used for anything else before Return. The zero Loan is none.
 type Loan struct {
-	c   *Cache
-	mem memtier.Loan
+	c    *Cache
+	mem  memtier.Loan
+	read *flashtier.Read // if not nil, of a value from flash
 }
 
 // of is where the RAM tier of c puts what it lends: nowhere if l is nil.
@@ -20,16 +24,27 @@ func (l *Loan) of(c *Cache) *memtier.Loan {
 }
 
 // Lent tells whether there is a value.
-func (l *Loan) Lent() bool { return l.mem.Value() != nil }
+func (l *Loan) Lent() bool { return l.read != nil || l.mem.Value() != nil }
 
 // Value holds until Return, and is not to be written to. It is what the item was
 // when it was borrowed, whatever becomes of that.
-func (l *Loan) Value() []byte { return l.mem.Value() }
+func (l *Loan) Value() []byte {
+	if l.read != nil {
+		return l.read.Lent()
+	}
+	return l.mem.Value()
+}
 
 // Return ends the loan.
 func (l *Loan) Return() {
-	if l.Lent() {
+	switch {
+	case l.read != nil:
+		l.read.Return()
+		l.read = nil
+	case l.Lent():
 		l.mem.Return()
-		l.c.room.signal()
+	default:
+		return
 	}
+	l.c.room.signal()
 }

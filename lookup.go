@@ -44,10 +44,13 @@ func (l *Lookup) Key() []byte { return l.key }
 // under way and takes them in order steps only the first that is not done: what
 // waits for a read buffer gets one in the end that way, though those behind it
 // hold all there are.
-func (l *Lookup) Step(dst []byte) ([]byte, Meta, Status) {
+func (l *Lookup) Step(dst []byte) ([]byte, Meta, Status) { return l.StepBorrow(dst, nil) }
+
+// StepBorrow is Step that may lend the value, if loan is not nil, as Borrow does.
+func (l *Lookup) StepBorrow(dst []byte, loan *Loan) ([]byte, Meta, Status) {
 	for {
 		if l.read == nil {
-			if out, m, st := l.look(dst); st != Pending || l.read == nil {
+			if out, m, st := l.look(dst, loan); st != Pending || l.read == nil {
 				return out, m, st
 			}
 		}
@@ -58,10 +61,15 @@ func (l *Lookup) Step(dst []byte) ([]byte, Meta, Status) {
 		if how == landed {
 			how = l.arrive(&rec)
 		}
-		if how == landed {
+		switch {
+		case how == landed && loan != nil && len(rec.Value) >= l.c.mem.LargeValue():
+			l.lend(rec.Value, loan)
+		case how == landed:
 			dst = append(dst, rec.Value...)
+			fallthrough
+		default:
+			l.land()
 		}
-		l.land()
 		switch how {
 		case landed:
 			return dst, l.meta, l.settled(Hit, &l.c.count.hitsFlash, &l.c.count.gatHits)
@@ -122,9 +130,9 @@ func (l *Lookup) arrive(rec *flashtier.Record) landing {
 
 // look asks the index once more, after a read that found its page gone or its
 // slot changed, or that could not be started for want of a buffer.
-func (l *Lookup) look(dst []byte) (out []byte, m Meta, st Status) {
+func (l *Lookup) look(dst []byte, loan *Loan) (out []byte, m Meta, st Status) {
 	for {
-		out, m, st = l.c.FindWith(l.key, l.access, dst)
+		out, m, st = l.c.BorrowWith(l.key, l.access, dst, loan)
 		if st != Pending {
 			l.wait.end(l.c)
 			return out, m, st

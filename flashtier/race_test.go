@@ -409,6 +409,61 @@ func TestUrgentRead(t *testing.T) {
 	}
 }
 
+// TestLentReads: what is lent takes nothing from the reads that there may be, be it
+// the last buffer, and holds no page; it is given back once.
+func TestLentReads(t *testing.T) {
+	disk := ioqtest.NewDisk(t, ioqtest.DiskOptions{})
+	o := testOptions(t, disk, 2)
+	o.ReadBytes = 1
+	tier := open(t, o)
+	it := mustFill(t, tier.NewWriter(BucketDefault), nil, 1, 1, testBuffer/2)[0]
+	var lent []*Read
+	lend := func(r *Read, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("a read beside %d that are lent: %v", len(lent), err)
+		}
+		rec, err := r.Finish(it.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, it, rec)
+		r.Lend(rec.Value)
+		lent = append(lent, r)
+	}
+	const many = 50
+	for range many {
+		lend(tier.StartRead(it.addr, nil, 0))
+	}
+	var others []*Read
+	r, err := tier.StartRead(it.addr, nil, 0)
+	for ; err == nil; r, err = tier.StartRead(it.addr, nil, 0) {
+		others = append(others, r)
+	}
+	for range many { // from the last buffer
+		lend(tier.StartUrgentRead(it.addr, nil, 0))
+	}
+	for _, r := range others {
+		r.Release()
+	}
+	if s := tier.Stats(); s.ReadBufferBytes < 2*many*testBuffer/2 {
+		t.Errorf("%d bytes of buffers: those that are lent are there too", s.ReadBufferBytes)
+	}
+	if p, _, _ := tier.locate(it.addr); p.pins.Load() != 0 {
+		t.Errorf("the page is pinned %d times", p.pins.Load())
+	}
+	for _, r := range lent {
+		if string(r.Lent()) != string(it.value) {
+			t.Fatal("a value has changed while it was lent")
+		}
+		r.Return()
+	}
+	b := &tier.reads
+	if s := tier.Stats(); s.ReadBufferBytes > tier.opt.ReadBytes || b.lent != 0 || b.limit != b.rest {
+		t.Errorf("%d bytes of buffers are kept of %d, limit %d of %d, %d lent", s.ReadBufferBytes, tier.opt.ReadBytes, b.limit, b.rest, b.lent)
+	}
+}
+
 // TestReadTooLong: a record that no buffer will ever hold, of a time when items
 // might be longer, is gone; nobody waits for it.
 func TestReadTooLong(t *testing.T) {

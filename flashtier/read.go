@@ -22,6 +22,7 @@ type Read struct {
 	mem     []byte
 	since   time.Duration // epoch to submission, of one that was not done then; else 0
 	op      ioq.Op
+	value   []byte // while it is lent
 }
 
 // StartRead submits the read of the record at a. When it is done, n, if not nil,
@@ -161,14 +162,39 @@ func (r *Read) Finish(key []byte) (Record, error) {
 // Release lets the page and the buffer go. The read must be Ready: the buffer is
 // the queue's until then.
 func (r *Read) Release() {
+	t := r.tier
+	r.leave()
+	t.reads.put(r)
+}
+
+// leave lets the page go.
+func (r *Read) leave() {
 	if !r.op.Done() {
 		panic(fmt.Sprintf("flashtier: Release of a read in flight at %v", r.addr))
 	}
-	t, p := r.tier, r.page
+	p := r.page
 	r.op.Reset()
 	r.op.File, r.op.Notifier, r.page = nil, nil, nil
-	t.reads.put(r)
-	t.unpin(p)
+	r.tier.unpin(p)
+}
+
+// Lend is Release, but for the memory of value, which Finish has given in its
+// Record: it holds until Return. So a large value can be sent to a client who takes
+// it slowly, without a copy, and neither its page nor other reads wait for that: the
+// buffer no longer counts as one for reads.
+func (r *Read) Lend(value []byte) {
+	r.leave()
+	r.value = value
+	r.tier.reads.lend(r)
+}
+
+// Lent is the value that was lent.
+func (r *Read) Lent() []byte { return r.value }
+
+// Return ends what Lend began.
+func (r *Read) Return() {
+	r.value = nil
+	r.tier.reads.takeBack(r)
 }
 
 // Version is the present version of the page that a is in, or that of its last

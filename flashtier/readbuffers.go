@@ -34,7 +34,8 @@ type readBuffers struct {
 
 	mu    sync.Mutex
 	idle  [readClasses][]*Read
-	limit int64 // of mapped: rest, and most once the last is there
+	limit int64 // of mapped but lent: rest, and most once the last is there
+	lent  int64 // of mapped: hold values that are read by others
 	last  *Read // nil before it was first used
 	busy  bool  // last is in use
 }
@@ -88,7 +89,7 @@ func (b *readBuffers) take(n int64) *Read {
 		b.mu.Unlock()
 		return r
 	}
-	if b.mapped.Load()+size > b.limit {
+	if b.heldLocked()+size > b.limit {
 		for bigger := c + 1; bigger < readClasses; bigger++ {
 			if r := b.popLocked(bigger); r != nil {
 				b.mu.Unlock()
@@ -97,7 +98,7 @@ func (b *readBuffers) take(n int64) *Read {
 		}
 		b.shrinkLocked(c, size)
 	}
-	ok := b.mapped.Load()+size <= b.limit
+	ok := b.heldLocked()+size <= b.limit
 	if ok {
 		b.mapped.Add(size)
 	}
@@ -132,7 +133,7 @@ func (b *readBuffers) popLocked(c int) *Read {
 // first, until size bytes fit or none is left.
 func (b *readBuffers) shrinkLocked(c int, size int64) {
 	for c--; c >= 0; c-- {
-		for b.mapped.Load()+size > b.limit {
+		for b.heldLocked()+size > b.limit {
 			r := b.popLocked(c)
 			if r == nil {
 				break
@@ -154,8 +155,44 @@ func (b *readBuffers) put(r *Read) {
 	b.idle[c] = append(b.idle[c], r)
 }
 
-// release unmaps all buffers; none may be in use.
+// heldLocked is the bytes of the buffers that are there for reads.
+func (b *readBuffers) heldLocked() int64 { return b.mapped.Load() - b.lent }
+
+// lend takes r, in use, out of the buffers: another may be made in its place.
+func (b *readBuffers) lend(r *Read) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lent += int64(len(r.mem))
+	if r == b.last {
+		b.last, b.busy = nil, false
+		b.limit -= b.most
+	}
+}
+
+// takeBack keeps the buffer of r, which was lent, if there is room for it.
+func (b *readBuffers) takeBack(r *Read) {
+	size := int64(len(r.mem))
+	c := readClass(size)
+	b.mu.Lock()
+	b.lent -= size
+	keep := size == readClassSize(c) && b.heldLocked() <= b.limit // the last was made to measure
+	if keep {
+		b.idle[c] = append(b.idle[c], r)
+	} else {
+		b.mapped.Add(-size)
+	}
+	b.mu.Unlock()
+	if !keep {
+		unmap(r.mem)
+	}
+}
+
+// release unmaps all buffers; none may be in use, but those that are lent: they are
+// unmapped when they come back.
 func (b *readBuffers) release() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.limit = -1
 	for c := range b.idle {
 		for _, r := range b.idle[c] {
 			unmap(r.mem)

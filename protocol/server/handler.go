@@ -60,7 +60,8 @@ type Intake interface {
 // the Pending holds is always given back.
 type Pending interface {
 	// Step goes on as far as it can without blocking. When the answer is
-	// complete it appends it to dst, frees itself and reports true.
+	// complete it appends it to dst, frees itself and reports true. Or it has
+	// another Pending give the answer: see Conn.Follow.
 	Step(dst []byte) ([]byte, bool)
 }
 

@@ -39,6 +39,31 @@ func (c *Conn) push(p Pending, drop bool) {
 	}
 }
 
+// Follow has p give the answer in place of the Pending whose Step calls it, and which
+// returns dst as it was and false, and is not called again.
+func (c *Conn) Follow(p Pending) {
+	e := c.ring.oldest()
+	_, e.stream = p.(Stream)
+	e.pending, e.ended = p, false
+	c.alone = c.alone || e.stream
+	if c.lost {
+		cancel(p)
+	}
+}
+
+// step steps the oldest Pending, and what follows it.
+func (c *Conn) step(e *entry) (out []byte, done bool) {
+	for {
+		p := e.pending
+		if e.stream && c.lost {
+			p.(Stream).Ended(true)
+		}
+		if out, done = p.Step(c.out); done || e.pending == p {
+			return out, done
+		}
+	}
+}
+
 // lose tells what is pending that its client has gone.
 func (c *Conn) lose() {
 	if c.lost {
@@ -100,7 +125,7 @@ func (c *Conn) finish() {
 			c.out = c.lend(0)
 		}
 		before := len(c.out)
-		out, done := e.pending.Step(c.out)
+		out, done := c.step(e)
 		if !done {
 			c.keep(out, before, e)
 			return
@@ -162,10 +187,7 @@ func (c *Conn) discard() bool {
 	c.body.drop()
 	c.sent = 0
 	for c.out = c.out[:0]; c.ring.n > 0; c.ring.pop() {
-		if e := c.ring.oldest(); e.stream {
-			e.pending.(Stream).Ended(true)
-		}
-		out, done := c.ring.oldest().pending.Step(c.out)
+		out, done := c.step(c.ring.oldest())
 		c.out = out[:0]
 		if !done {
 			return false

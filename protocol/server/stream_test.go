@@ -47,6 +47,35 @@ func (s *streams) Do(c *Conn, r *protocol.Request, dst []byte) ([]byte, Pending)
 	return s.script.Do(c, r, dst)
 }
 
+// followed is a Pending that waits until it is ready and has a stream give its answer.
+type followed struct {
+	c     *Conn
+	d     *dump
+	ready bool
+	steps int
+}
+
+func (f *followed) Step(dst []byte) ([]byte, bool) {
+	if f.steps++; f.ready {
+		f.c.Follow(f.d)
+	}
+	return dst, false
+}
+
+// follows is a script that answers a get of a key with f with a followed.
+type follows struct {
+	*script
+	f *followed
+}
+
+func (s *follows) Get(c *Conn, r *protocol.Request, dst []byte) ([]byte, Pending) {
+	if r.Key[0] == 'f' {
+		s.f.c = c
+		return dst, s.f
+	}
+	return s.script.Get(c, r, dst)
+}
+
 func newStreamBench(t *testing.T, d *dump) *bench {
 	b := newBench(t)
 	b.handler = &streams{b.s, d}
@@ -132,7 +161,7 @@ func TestStreamOfGoneClient(t *testing.T) {
 	b := newStreamBench(t, d)
 	b.w.space = 0
 	b.send("stats\r\n")
-	if !b.discard() || !d.gone {
+	if b.lose(); !b.discard() || !d.gone {
 		t.Fatal("the stream goes on")
 	}
 	b.release()
@@ -147,5 +176,53 @@ func TestStreamOfNoreply(t *testing.T) {
 	b.want(value("a") + "END\r\n")
 	if d.given != 100 {
 		t.Errorf("%d pieces were given", d.given)
+	}
+}
+
+// TestStreamFollows: what was looked up like any other may turn out to be a stream:
+// its answer keeps its place, and what comes after it waits until it has ended.
+func TestStreamFollows(t *testing.T) {
+	f := &followed{d: &dump{pieces: 3, size: 2}}
+	b := newBench(t)
+	b.handler = &follows{b.s, f}
+	if v := b.send("get a f b\r\nmg c v\r\n"); v != waiting {
+		t.Fatalf("verdict %d", v)
+	}
+	if b.ring.n != 1 || len(b.tail) == 0 {
+		t.Errorf("%d are under way, %d bytes behind them", b.ring.n, len(b.tail))
+	}
+	b.want(value("a"))
+	f.ready, f.steps = true, 0
+	b.settled()
+	b.want(value("a") + "001122")
+	behind := len(b.tail)
+	if b.send("get d\r\n"); len(b.tail) != behind {
+		t.Error("another key is looked up beside a stream")
+	}
+	f.d.pieces, f.d.last = 1, true
+	b.settled()
+	b.want(value("a") + "00112233END\r\n" + value("b") + "END\r\n" + "VA 1\r\nc\r\n" + value("d") + "END\r\n")
+	if f.steps != 1 {
+		t.Errorf("stepped %d times, once is enough", f.steps)
+	}
+	b.wantNoBuffers()
+}
+
+// TestStreamFollowsForNobody: it is told that nobody reads, also where its client
+// left before it began.
+func TestStreamFollowsForNobody(t *testing.T) {
+	for _, early := range []bool{true, false} {
+		f := &followed{d: &dump{pieces: 1 << 30, size: 1000}}
+		b := newBench(t)
+		b.handler = &follows{b.s, f}
+		b.w.space = 0
+		f.ready = !early
+		b.send("get f\r\n")
+		f.ready = true
+		if b.lose(); !b.discard() || !f.d.gone || early && f.d.given > 0 {
+			t.Fatalf("the stream goes on, after %d pieces", f.d.given)
+		}
+		b.release()
+		b.wantNoBuffers()
 	}
 }

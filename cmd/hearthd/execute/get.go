@@ -77,53 +77,35 @@ type lookup struct {
 	h *Handler
 	c *server.Conn
 	r protocol.Request
-	// then is what a meta get goes on with that claims the value, or makes it.
-	then server.Pending
 }
 
 var lookups = sync.Pool{New: func() any { return new(lookup) }}
 
-// Step appends the reply once the value is there.
+// Step appends the reply once the value is there, or has something else go on with
+// it: what sends a large one, or claims it, or makes it.
 func (p *lookup) Step(dst []byte) ([]byte, bool) {
-	if p.then == nil {
-		out, done := p.land(dst)
-		if !done {
-			return dst, false
-		}
-		if dst = out; p.then == nil {
-			return p.end(dst), true
-		}
-	}
-	out, done := p.then.Step(dst)
-	if !done {
-		return dst, false
-	}
-	return p.end(out), true
-}
-
-// land appends the reply, or has something else go on with it, once the value is
-// there.
-func (p *lookup) land(dst []byte) (out []byte, done bool) {
 	begun, mark := protocol.BeginValue(dst, &p.r)
-	out, m, st := p.Lookup.Step(begun)
+	var loan hearth.Loan
+	out, m, st := p.Lookup.StepBorrow(begun, &loan)
+	var next server.Pending
 	switch {
 	case st == hearth.Pending:
 		return dst, false
+	case loan.Lent():
+		out, next = p.h.lent(p.c, &p.r, &m, loan, dst)
 	case st == hearth.Miss && p.r.Vivify:
-		out, p.then = p.h.vivify(p.c, &p.r, dst)
+		out, next = p.h.vivify(p.c, &p.r, dst)
 	case st == hearth.Miss:
 		out = p.h.missed(p.c, &p.r, &m, dst)
 	case p.h.claims(&p.r, &m):
-		out, p.then = p.h.claim(p.c, &p.r, &m, out[len(begun):], dst)
+		out, next = p.h.claim(p.c, &p.r, &m, out[len(begun):], dst)
 	default:
 		out = p.h.found(p.c, &p.r, &m, out, mark)
 	}
-	return out, true
-}
-
-// end gives p back.
-func (p *lookup) end(dst []byte) []byte {
-	p.r, p.then, p.c = protocol.Request{}, nil, nil
+	if next != nil {
+		p.c.Follow(next)
+	}
+	p.r, p.c = protocol.Request{}, nil
 	lookups.Put(p)
-	return dst
+	return out, next == nil
 }
