@@ -114,6 +114,7 @@ func Open(dir string, opts Options) (*Cache, error) {
 	if err := c.loadMemory(); err != nil {
 		return nil, errors.Join(err, mem.Close())
 	}
+	c.tellLimits()
 	if c.flash != nil {
 		c.reclaimer = c.newReclaimer()
 	}
@@ -131,6 +132,21 @@ func Open(dir string, opts Options) (*Cache, error) {
 		go c.balanceLoop()
 	}
 	return c, nil
+}
+
+// tellLimits says where MaxItem is more than there is place for.
+func (c *Cache) tellLimits() {
+	o := &c.opts
+	if most := c.mem.Largest(); most < int64(o.MaxItem) {
+		o.Logger.Warn("larger items are refused, as Memory has no room for them", "bytes", most, "max_item", o.MaxItem)
+	}
+	if c.flash == nil {
+		return
+	}
+	if most := c.flash.Longest(); most < int64(o.MaxItem) {
+		o.Logger.Warn("larger items stay in RAM, as they do not fit a write buffer, which is half a page at most",
+			"bytes", most, "max_item", o.MaxItem, "page", o.PageSize)
+	}
 }
 
 // Close moves what is in RAM to flash, for Options.ShutdownTimeout at most, stops

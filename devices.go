@@ -340,6 +340,9 @@ func (ds *devices) Stats() flashtier.Stats {
 	return s
 }
 
+// Longest is the longest record, in bytes, that goes to flash.
+func (ds *devices) Longest() int64 { return ds.all[0].Longest() }
+
 // Written is the sum of what was given to all devices to write.
 func (ds *devices) Written() (n uint64) {
 	for _, d := range ds.all {

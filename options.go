@@ -185,7 +185,9 @@ func (o *Options) defaultWriteBuffer() int {
 }
 
 // readBytes is what the read buffers of a device may take, in bytes.
-func (o *Options) readBytes() int64 { return max(o.Memory/32/o.deviceCount(), 2*int64(o.MaxItem)) }
+func (o *Options) readBytes() int64 {
+	return max(o.Memory/32/o.deviceCount(), 2*int64(min(o.MaxItem, o.WriteBuffer)))
+}
 
 // catalogBytes is what the catalog of a device may take of memory.
 func (o *Options) catalogBytes() int64 {

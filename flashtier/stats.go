@@ -85,6 +85,9 @@ func (t *Tier) Written() uint64 {
 	return t.counts.deviceBytes.Load() + t.catalog.written.Load() + t.journal.written.Load()
 }
 
+// Longest is the longest record, in bytes, that may be written.
+func (t *Tier) Longest() int64 { return t.opt.longest() }
+
 // Stats gives the counters. It looks at every page.
 func (t *Tier) Stats() Stats {
 	c := &t.counts

@@ -34,6 +34,9 @@ type Stats struct {
 	Left    [Classes]Departures
 }
 
+// Largest is the longest record, in bytes, that there is ever room for.
+func (t *Tier) Largest() int64 { return t.segs.largest() }
+
 // Stats sums up. It locks one shard after another, so the parts are not of one
 // instant.
 func (t *Tier) Stats() Stats {
