@@ -233,7 +233,7 @@ func TestTLSShutdownForced(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	if err := s.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 3*time.Second {
+	if err := s.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 8*time.Second {
 		t.Errorf("got %v after %v", err, time.Since(began))
 	}
 }
@@ -269,7 +269,7 @@ func TestTLSIdleKickOfStuck(t *testing.T) {
 	stuckTLS(t, s, secure, roots)
 	began := time.Now()
 	until(t, "it is closed", func() bool { return s.Stats().CurrConns == 0 })
-	if took := time.Since(began); took > 3*time.Second {
+	if took := time.Since(began); took > 8*time.Second {
 		t.Errorf("after %v", took)
 	}
 }
