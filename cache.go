@@ -73,9 +73,6 @@ type Cache struct {
 	loops  sync.WaitGroup
 }
 
-// tick is how coarse the cache's clock is; expiry has seconds.
-const tick = 100 * time.Millisecond
-
 // Open makes a cache with its flash tier, if opts ask for one, in dir, which is
 // created if absent and belongs to this cache alone until Close. What an
 // earlier run has left on flash there is back when Open returns; see
@@ -177,38 +174,6 @@ func (c *Cache) stopping() bool {
 		return false
 	}
 }
-
-// clockLoop advances the coarse clock and wakes those whose wait may be over.
-func (c *Cache) clockLoop() {
-	defer c.loops.Done()
-	t := time.NewTicker(tick)
-	defer t.Stop()
-	for {
-		select {
-		case <-c.stop:
-			return
-		case <-t.C:
-			c.advance(uint32(c.opts.Clock().Unix()))
-			c.room.signal()
-			c.hotGain.weigh()
-			c.watchDevices()
-		}
-	}
-}
-
-// advance sets the clock and does what is due by it.
-func (c *Cache) advance(now uint32) {
-	c.now.Store(now)
-	if c.flash != nil {
-		c.written.note(now, c.flash.Written())
-	}
-	if at := c.flushAt.Load(); at != 0 && at <= now && c.flushAt.CompareAndSwap(at, 0) {
-		c.flushNow()
-	}
-}
-
-// Now is the cache's coarse clock in Unix seconds, by which items expire.
-func (c *Cache) Now() uint32 { return c.now.Load() }
 
 // FlushAll makes all items that the cache has at the time at, in Unix seconds,
 // invisible from then on, also after a restart. 0, or a time that is not in the
