@@ -31,11 +31,11 @@ type readBuffers struct {
 	rest   int64        // bytes that all but the last may have
 	most   int64        // bytes of the last
 	mapped atomic.Int64 // bytes of all buffers, in use and idle; changed under mu
+	lent   atomic.Int64 // bytes of buffers that are none for the time being
 
 	mu    sync.Mutex
 	idle  [readClasses][]*Read
-	limit int64 // of mapped but lent: rest, and most once the last is there
-	lent  int64 // of mapped: hold values that are read by others
+	limit int64 // of mapped: rest, and most once the last is there
 	last  *Read // nil before it was first used
 	busy  bool  // last is in use
 }
@@ -89,7 +89,7 @@ func (b *readBuffers) take(n int64) *Read {
 		b.mu.Unlock()
 		return r
 	}
-	if b.heldLocked()+size > b.limit {
+	if b.mapped.Load()+size > b.limit {
 		for bigger := c + 1; bigger < readClasses; bigger++ {
 			if r := b.popLocked(bigger); r != nil {
 				b.mu.Unlock()
@@ -98,7 +98,7 @@ func (b *readBuffers) take(n int64) *Read {
 		}
 		b.shrinkLocked(c, size)
 	}
-	ok := b.heldLocked()+size <= b.limit
+	ok := b.mapped.Load()+size <= b.limit
 	if ok {
 		b.mapped.Add(size)
 	}
@@ -133,7 +133,7 @@ func (b *readBuffers) popLocked(c int) *Read {
 // first, until size bytes fit or none is left.
 func (b *readBuffers) shrinkLocked(c int, size int64) {
 	for c--; c >= 0; c-- {
-		for b.heldLocked()+size > b.limit {
+		for b.mapped.Load()+size > b.limit {
 			r := b.popLocked(c)
 			if r == nil {
 				break
@@ -155,14 +155,13 @@ func (b *readBuffers) put(r *Read) {
 	b.idle[c] = append(b.idle[c], r)
 }
 
-// heldLocked is the bytes of the buffers that are there for reads.
-func (b *readBuffers) heldLocked() int64 { return b.mapped.Load() - b.lent }
-
 // lend takes r, in use, out of the buffers: another may be made in its place.
 func (b *readBuffers) lend(r *Read) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.lent += int64(len(r.mem))
+	size := int64(len(r.mem))
+	b.mapped.Add(-size)
+	b.lent.Add(size)
 	if r == b.last {
 		b.last, b.busy = nil, false
 		b.limit -= b.most
@@ -174,12 +173,11 @@ func (b *readBuffers) takeBack(r *Read) {
 	size := int64(len(r.mem))
 	c := readClass(size)
 	b.mu.Lock()
-	b.lent -= size
-	keep := size == readClassSize(c) && b.heldLocked() <= b.limit // the last was made to measure
+	b.lent.Add(-size)
+	keep := size == readClassSize(c) && b.mapped.Load()+size <= b.limit // the last was made to measure
 	if keep {
+		b.mapped.Add(size)
 		b.idle[c] = append(b.idle[c], r)
-	} else {
-		b.mapped.Add(-size)
 	}
 	b.mu.Unlock()
 	if !keep {

@@ -59,6 +59,7 @@ type Stats struct {
 
 	DeviceOut       bool
 	ReadBufferBytes int64 // mapped, in use and idle
+	LentBytes       int64 // buffers that hold values which are read where they are, see Read.Lend
 	WriteBuffers    int64 // bytes of all write buffers
 }
 
@@ -115,6 +116,7 @@ func (t *Tier) Stats() Stats {
 		SlowReads:          c.slowReads.Load(),
 		DeviceOut:          t.out.Load(),
 		ReadBufferBytes:    t.reads.mapped.Load(),
+		LentBytes:          t.reads.lent.Load(),
 		WriteBuffers:       int64(t.opt.Buffers) * int64(t.opt.BufferSize),
 	}
 	t.addCatalog(&s)

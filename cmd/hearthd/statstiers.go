@@ -76,7 +76,8 @@ func stored(s *hearth.Stats) (n uint64) {
 	return n
 }
 
-// memory says where -m goes: the sum of the others is at most the limit.
+// memory says where -m goes: the sum of those before hearth_lent is at most the
+// limit; what is lent is held for clients, as their connections' buffers are.
 func memory(s *hearth.Stats) []stat {
 	f := &s.Flash
 	return []stat{
@@ -88,6 +89,7 @@ func memory(s *hearth.Stats) []stat {
 		gauge("hearth_mem_read_buffers", f.ReadBufferBytes),
 		gauge("hearth_mem_catalog", f.CatalogMemory),
 		gauge("hearth_mem_journal", f.JournalBytes),
+		gauge("hearth_lent", f.LentBytes),
 	}
 }
 
