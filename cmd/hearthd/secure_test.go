@@ -14,6 +14,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -237,7 +238,25 @@ func TestHangup(t *testing.T) {
 	t.Parallel()
 	f := newTLSFiles(t)
 	f.write(t, "pw", []byte("joe:one\n"))
-	s := startHearthd(t, append(f.args(), "-Y", f.path("pw"))...)
+	f.write(t, "web", []byte("ann:uno\n"))
+	site := "127.0.0.1:" + freePort(t)
+	s := startHearthd(t, append(f.args(), "-Y", f.path("pw"), "-o", "http="+site+",http_auth_file="+f.path("web"))...)
+	looks := func(password string, want int) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+site+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.SetBasicAuth("ann", password)
+		reply, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reply.Body.Close()
+		if reply.StatusCode != want {
+			t.Errorf("http with password %s: %s, want %d", password, reply.Status, want)
+		}
+	}
 	login := func(password string) string {
 		c, err := f.dial(t, s.addr, nil)
 		if err != nil {
@@ -261,7 +280,11 @@ func TestHangup(t *testing.T) {
 	if got := login("one"); got != "STORED" {
 		t.Errorf("before the signal: %s", got)
 	}
+	f.write(t, "web", []byte("ann:due\n"))
+	looks("uno", http.StatusOK)
 	hangup("certificates and passwords read")
+	looks("uno", http.StatusUnauthorized)
+	looks("due", http.StatusOK)
 	if got := f.serial(t, s.addr); got != 3 {
 		t.Errorf("certificate %d", got)
 	}
@@ -269,14 +292,16 @@ func TestHangup(t *testing.T) {
 		t.Errorf("after it: %s", got)
 	}
 	f.write(t, "pw", []byte("hunter2\n"))
+	f.write(t, "web", []byte("hunter2\n"))
 	hangup("are as before")
+	looks("due", http.StatusOK)
 	if got := login("two"); got != "STORED" {
 		t.Errorf("after a bad file: %s", got)
 	}
 	if got := login("one"); got != "CLIENT_ERROR authentication failure" {
 		t.Errorf("with the old password: %s", got)
 	}
-	if log := s.stderr.String(); strings.Contains(log, "hunter2") || strings.Contains(log, "two") {
+	if log := s.stderr.String(); strings.Contains(log, "hunter2") || strings.Contains(log, "two") || strings.Contains(log, "due") {
 		t.Errorf("the log has a secret:\n%s", log)
 	}
 	s.cmd.Process.Signal(syscall.SIGHUP) // harms nobody who has no files either
