@@ -70,6 +70,7 @@ var flashMetrics = []metric{
 	{"hearth_promoted_total", "Values on flash that were offered a hot copy in RAM.", counter, nil, one(func(n *snapshot) uint64 { return n.stats.Promoted })},
 	{"hearth_hot_items", "Hot copies in RAM.", gauge, nil, one(func(n *snapshot) int64 { return n.stats.Mem.HotItems })},
 	{"hearth_hot_used_bytes", "Bytes of hot copies, of hearth_memory_bytes{use=\"hot\"}.", gauge, nil, one(func(n *snapshot) int64 { return n.stats.Mem.HotBytes })},
+	{"hearth_lent_bytes", "Large values from flash that clients are taking, not part of the memory limit.", gauge, nil, one(func(n *snapshot) int64 { return n.stats.Flash.LentBytes })},
 	{"hearth_dropped_total", "Records dropped from RAM instead of written to flash, by cause.", counter, []string{"cause"},
 		by([]string{"small", "unread", "chance", "wear", "no_place"}, func(n *snapshot) []uint64 {
 			s := &n.stats
