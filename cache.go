@@ -141,7 +141,7 @@ func (c *Cache) tellLimits() {
 		return
 	}
 	if most := c.flash.Longest(); most < int64(o.MaxItem) {
-		o.Logger.Warn("larger items stay in RAM, as they do not fit a write buffer, which is half a page at most",
+		o.Logger.Warn("larger items stay in RAM, as a write buffer for them takes more Memory or a larger page",
 			"bytes", most, "max_item", o.MaxItem, "page", o.PageSize)
 	}
 }

@@ -14,7 +14,10 @@ const rescueBuffers = 1
 // writeBuffers is how many write buffers a device has: one is being filled while
 // others are on their way. There is one less where that would be much of Memory.
 func (o *Options) writeBuffers() int64 {
-	if int64(o.WriteBuffer) > o.Memory/32 {
+	switch size := int64(o.WriteBuffer); {
+	case size > o.Memory/16:
+		return 2
+	case size > o.Memory/32:
 		return 4
 	}
 	return 5

@@ -3,6 +3,7 @@ package hearth
 import (
 	"bytes"
 	"log/slog"
+	"math"
 	"strings"
 	"testing"
 )
@@ -38,6 +39,36 @@ func TestTellsLimits(t *testing.T) {
 		emptyRAM(c, c.newDemoter())
 		if onFlash := c.mem.LocOf(c.mem.Hash([]byte("k"))).OnFlash(); onFlash != (test.warns == "") {
 			t.Errorf("memory %d: an item of MaxItem is on flash: %t", test.o.Memory, onFlash)
+		}
+	}
+}
+
+// TestLargeItemsGoToFlash: by default an item of MaxItem fits a write buffer, where
+// half of Memory has room for three of those, and an eighth of flash for a page of two.
+func TestLargeItemsGoToFlash(t *testing.T) {
+	const mib = 1 << 20
+	for _, test := range []struct {
+		memory, item, flash int64
+		page, buffer        float64 // MiB
+		buffers             int64
+	}{
+		{64, 1, 1024, 32, 1.02, 5},
+		{1024, 1, 64 << 10, 64, 4, 5},
+		{256, 31, 4096, 64, 31.02, 2},
+		{1024, 128, 8192, 256.03, 128.02, 2},
+		{512, 128, 8192, 170.66, 85.33, 2},
+		{1024, 128, 1024, 128, 64, 4},
+	} {
+		o := Options{Memory: test.memory * mib, MaxItem: int(test.item * mib), FlashSize: test.flash * mib}.withDefaults()
+		if err := o.validate(t.TempDir()); err != nil {
+			t.Errorf("%+v: %v", test, err)
+		}
+		page, buffer := float64(o.PageSize)/mib, float64(o.WriteBuffer)/mib
+		if math.Abs(page-test.page) > 0.01 || math.Abs(buffer-test.buffer) > 0.01 || o.writeBuffers() != test.buffers {
+			t.Errorf("%+v: pages of %.2f MiB, %d buffers of %.2f", test, page, o.writeBuffers(), buffer)
+		}
+		if takes := o.flashTakes(); takes > o.Memory*6/10 {
+			t.Errorf("%+v: flash takes %d of %d bytes", test, takes, o.Memory)
 		}
 	}
 }

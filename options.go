@@ -173,20 +173,26 @@ func (o Options) withDefaults() Options {
 
 func (o *Options) defaultPage() int {
 	flash := o.smallestDevice()
-	size := min(flash/8, max(flash/32, 4*int64(o.MaxItem)))
-	return int(min(64<<20, max(minPage, size&^(pageAlignment-1))))
+	size := min(flash/8, max(flash/32, 4*int64(o.MaxItem)), max(64<<20, 2*o.itemBuffer()))
+	return int(max(minPage, size&^(pageAlignment-1)))
 }
 
 func (o *Options) defaultWriteBuffer() int {
-	const framing = 4 * pageAlignment // header, index and padding of one record
 	size := min(4<<20, max(256<<10, o.Memory/64), int64(o.PageSize)/4)
-	size = min(max(size, int64(o.MaxItem)+framing), int64(o.PageSize)/2)
-	return int(size) &^ (pageAlignment - 1)
+	return int(min(max(size, o.itemBuffer()), int64(o.PageSize)/2)) &^ (pageAlignment - 1)
+}
+
+// itemBuffer is the write buffer that MaxItem asks for, or what half of Memory has
+// three of, in bytes: two are for writing, and one for reads, where they are that large.
+func (o *Options) itemBuffer() int64 {
+	const framing = 4 * pageAlignment // header, index and padding of one record
+	return min(int64(o.MaxItem)+framing, o.Memory/6/o.deviceCount()) &^ (pageAlignment - 1)
 }
 
 // readBytes is what the read buffers of a device may take, in bytes.
 func (o *Options) readBytes() int64 {
-	return max(o.Memory/32/o.deviceCount(), 2*int64(min(o.MaxItem, o.WriteBuffer)))
+	share, longest := o.Memory/32/o.deviceCount(), int64(min(o.MaxItem, o.WriteBuffer))
+	return max(share, longest+min(longest, share))
 }
 
 // catalogBytes is what the catalog of a device may take of memory.

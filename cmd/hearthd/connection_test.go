@@ -298,7 +298,7 @@ func TestBadFlags(t *testing.T) {
 		{"-o ext_path=" + dir + "/x:1GB", "ext_path"}, {"-o ext_path=" + dir + "/x:x", "ext_path"},
 		{"-o ext_path=" + dir + "/x:1m,ext_page_size=4", "ext_path"},
 		{"-o ext_path=" + dir + "/x:64m,ext_page_size=8,ext_wbuf_size=8", "ext_wbuf_size"},
-		{"-m 12 -o ext_path=" + dir + "/x:64m", "-m 12"}, {"-m 64 -I 16m -o ext_path=" + dir + "/x:1g", "-m 64"},
+		{"-m 12 -o ext_path=" + dir + "/x:64m", "-m 12"}, {"-m 64 -o ext_path=" + dir + "/x:1g,ext_wbuf_size=32", "-m 64"},
 		{"-o ext_path=" + dir + "/x:900t", dir + "/x"}, {"-o ext_path=" + file + ":64m", file},
 		{"-o ext_path=" + file + "/below:64m", file}, {"-o ext_path=/proc/hearth:64m", "/proc/hearth"},
 		{"-l 127.0.0.1 -p " + taken, taken},
