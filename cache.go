@@ -79,6 +79,7 @@ type Cache struct {
 // Stats.Recovery for what that was.
 func Open(dir string, opts Options) (*Cache, error) {
 	adapts := opts.HotPercent == 0
+	opts.keepPageSize(dir)
 	opts = opts.withDefaults()
 	if err := opts.validate(dir); err != nil {
 		return nil, err

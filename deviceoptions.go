@@ -38,6 +38,20 @@ func (o *Options) devices(dir string) []Device {
 	return []Device{{Dir: dir, Size: o.FlashSize}}
 }
 
+// keepPageSize has pages that there are keep their size, where none is asked for:
+// flash may grow, and items too, without a cold start.
+func (o *Options) keepPageSize(dir string) {
+	if o.PageSize != 0 || o.FlashSize == 0 && len(o.Devices) == 0 {
+		return
+	}
+	for _, d := range o.devices(dir) {
+		if size := flashtier.PageSizeOf(d.Dir); size > 0 {
+			o.PageSize = int(size)
+			return
+		}
+	}
+}
+
 // deviceCount is how many devices there are, without flash one.
 func (o *Options) deviceCount() int64 { return int64(max(1, len(o.Devices))) }
 

@@ -42,9 +42,10 @@ type Options struct {
 	MemoryFile string
 
 	// PageSize is the size of a page file in bytes, a multiple of 4096.
-	// 0 means 64 MiB, or a thirty-second of FlashSize, or of the smallest
-	// device, if that is less; but what
-	// four of the largest items take, up to an eighth of it.
+	// 0 means that of the pages that there are. Without any it means 64 MiB, or a
+	// thirty-second of FlashSize, or of the smallest device, if that is less; but
+	// what four of the largest items take, up to an eighth of it, and above 64 MiB
+	// what two take.
 	PageSize int
 	// WriteBuffer is how many bytes are collected for one write to flash.
 	// A value that does not fit one stays in RAM until it is dropped. 0 means

@@ -83,6 +83,38 @@ func PageOfFileName(name string) (id PageID, ok bool) {
 	return id, n == 1 && name == PageFileName(id)
 }
 
+// PageSizeOf is the size of the pages in dir, in bytes, as the first of them says
+// whose header is whole, or 0.
+func PageSizeOf(dir string) int64 {
+	pages := pagesDir(dir)
+	entries, err := os.ReadDir(pages)
+	if err != nil {
+		return 0
+	}
+	for _, e := range entries {
+		if _, ok := PageOfFileName(e.Name()); !ok {
+			continue
+		}
+		if size := pageSizeOf(filepath.Join(pages, e.Name())); size > 0 {
+			return size
+		}
+	}
+	return 0
+}
+
+func pageSizeOf(path string) int64 {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	h, err := ReadHeader(f)
+	if err != nil {
+		return 0
+	}
+	return h.Size
+}
+
 // lookAtPage is lookAtFile for the file of page id, or one that claims to be.
 func (t *Tier) lookAtPage(id PageID) (pageFile, error) {
 	p, err := t.lookAtFile(t.path(id))

@@ -76,7 +76,7 @@ var memcachedOptions = []setting{
 var storageOptions = []setting{
 	{name: "ext_path", arg: "DIR:SIZE[:BUCKET]", help: "directory of the flash tier, created if absent, its size with m, g or t, and which pages go there (default default); repeat it for several devices", set: setPath},
 	{name: "ext_missing", arg: "NAME", help: "refuse or skip: whether to start without devices that cannot be reached (default refuse)", set: setMissing},
-	{name: "ext_page_size", arg: "MB", help: "size of a page file (default 64, or a thirty-second of SIZE if that is less, but twice -I)",
+	{name: "ext_page_size", arg: "MB", help: "size of a page file (default that of those there are, or 64, or a thirty-second of SIZE if that is less, but twice -I)",
 		set: number(1, 1024, mebibyte, func(c *Config) *int { return &c.PageSize })},
 	{name: "ext_wbuf_size", arg: "MB", help: "bytes collected for one write to flash, at least -I and at most half a page (default up to 4, by -m)",
 		set: number(1, 512, mebibyte, func(c *Config) *int { return &c.WriteBuffer })},
