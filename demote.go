@@ -12,7 +12,7 @@ import (
 const rescueBuffers = 1
 
 // writeBuffers is how many write buffers a device has: one is being filled while
-// others are on their way. There is one less where that would be much of Memory.
+// others are on their way. There are fewer where that would be much of Memory.
 func (o *Options) writeBuffers() int64 {
 	switch size := int64(o.WriteBuffer); {
 	case size > o.Memory/16:

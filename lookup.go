@@ -62,12 +62,12 @@ func (l *Lookup) StepBorrow(dst []byte, loan *Loan) ([]byte, Meta, Status) {
 			how = l.arrive(&rec)
 		}
 		switch {
-		case how == landed && loan != nil && len(rec.Value) >= l.c.mem.LargeValue():
+		case how != landed:
+			l.land()
+		case loan != nil && len(rec.Value) >= l.c.mem.LargeValue():
 			l.lend(rec.Value, loan)
-		case how == landed:
-			dst = append(dst, rec.Value...)
-			fallthrough
 		default:
+			dst = append(dst, rec.Value...)
 			l.land()
 		}
 		switch how {

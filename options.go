@@ -49,7 +49,8 @@ type Options struct {
 	PageSize int
 	// WriteBuffer is how many bytes are collected for one write to flash.
 	// A value that does not fit one stays in RAM until it is dropped. 0 means
-	// 4 MiB, or a sixty-fourth of Memory if that is less, but enough for MaxItem.
+	// 4 MiB, or a sixty-fourth of Memory if that is less, but enough for MaxItem,
+	// as far as that is a sixth of Memory and half a page.
 	WriteBuffer int
 	// MinFlashItem is the size of the smallest item, in bytes, that moves to
 	// flash: key, value and a header of 24 bytes. Smaller ones are dropped when
