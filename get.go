@@ -54,17 +54,10 @@ func (c *Cache) Find(key, dst []byte) ([]byte, Meta, Status) { return c.Borrow(k
 func (c *Cache) Borrow(key, dst []byte, loan *Loan) ([]byte, Meta, Status) {
 	h, now := c.mem.Hash(key), c.now.Load()
 	out, it, st := c.mem.Get(h, key, dst, now, loan.of(c))
-	switch st {
-	case memtier.Hit:
-		c.count.hitsRAM.Add(1)
-		return out, metaOf(&it, now), Hit
-	case memtier.OnFlash:
+	if st == memtier.OnFlash {
 		return c.findHot(h, key, out, it, now, false)
-	case memtier.Expired:
-		return out, c.expired(it), Miss
 	}
-	c.count.misses.Add(1)
-	return out, Meta{}, Miss
+	return c.settle(out, &it, st, now)
 }
 
 // Warm has the processor fetch what Find will touch for these keys, so that
@@ -143,18 +136,16 @@ func (c *Cache) findPeek(key, dst []byte, loan *Loan) ([]byte, Meta, Status) {
 	return c.settle(out, &it, st, now)
 }
 
-// settle counts what came of a lookup in RAM.
+// settle gives what came of a lookup in RAM, which the RAM tier has counted.
 func (c *Cache) settle(out []byte, it *memtier.Item, st memtier.Status, now uint32) ([]byte, Meta, Status) {
 	switch st {
 	case memtier.Hit:
-		c.count.hitsRAM.Add(1)
 		return out, metaOf(it, now), Hit
 	case memtier.OnFlash:
 		return out, metaOf(it, now), Pending
 	case memtier.Expired:
 		return out, c.expired(*it), Miss
 	}
-	c.count.misses.Add(1)
 	return out, Meta{}, Miss
 }
 

@@ -11,7 +11,7 @@ import (
 
 // counters are the cache's own; the tiers count for themselves.
 type counters struct {
-	hitsRAM, hitsHot, hitsFlash, misses           atomic.Uint64
+	hitsHot, hitsFlash, misses                    atomic.Uint64 // those of RAM are in memtier.Stats
 	missExpired, missEvicted, missBadRecord       atomic.Uint64
 	collisions, flushes                           atomic.Uint64
 	backpressured, backpressureUs                 atomic.Uint64
@@ -112,8 +112,7 @@ func (s *Stats) MissAbsent() uint64 {
 func (c *Cache) Stats() Stats {
 	n := &c.count
 	s := Stats{
-		HitsRAM: n.hitsRAM.Load(), HitsHot: n.hitsHot.Load(), HitsFlash: n.hitsFlash.Load(),
-		Misses: n.misses.Load(), MissExpired: n.missExpired.Load(), MissEvicted: n.missEvicted.Load(),
+		HitsHot: n.hitsHot.Load(), HitsFlash: n.hitsFlash.Load(), MissExpired: n.missExpired.Load(), MissEvicted: n.missEvicted.Load(),
 		MissBadRecord: n.missBadRecord.Load(), Collisions: n.collisions.Load(),
 		Flushes: n.flushes.Load(), TouchHits: n.gatHits.Load(), TouchMisses: n.gatMisses.Load(),
 		Backpressured: n.backpressured.Load(), BackpressureUs: n.backpressureUs.Load(),
@@ -123,6 +122,7 @@ func (c *Cache) Stats() Stats {
 		DroppedNoPlace: n.refused[refusedPlace].Load(),
 		Rescue:         n.rescue.load(), Recovery: c.recovery, Recovered: c.recovered, Memory: c.Memory(), FlashSize: c.opts.FlashSize, Split: c.balance.split(), Mem: c.mem.Stats(),
 	}
+	s.HitsRAM, s.Misses = s.Mem.Hits, s.Mem.Misses+n.misses.Load()
 	s.Elapsed = c.opts.Clock().Sub(c.started)
 	s.Expiry = c.expiry.stats()
 	for v := range n.outcomes {

@@ -9,6 +9,7 @@ func (t *Tier) Get(h uint64, key, dst []byte, now uint32, loan *Loan) ([]byte, I
 	s := t.lock(h)
 	p := t.findLocked(s, h)
 	if p == nil {
+		s.count.answer(Miss)
 		s.mu.Unlock()
 		return dst, Item{}, Miss
 	}
@@ -23,6 +24,7 @@ func (t *Tier) Get(h uint64, key, dst []byte, now uint32, loan *Loan) ([]byte, I
 	if !it.Loc.OnFlash() {
 		r := t.segs.record(it.Loc)
 		if !r.hasKey(key) {
+			s.count.answer(Miss)
 			s.mu.Unlock()
 			return dst, Item{}, Miss
 		}
@@ -34,6 +36,7 @@ func (t *Tier) Get(h uint64, key, dst []byte, now uint32, loan *Loan) ([]byte, I
 		st = Hit
 	}
 	p.touch()
+	s.count.answer(st)
 	s.mu.Unlock()
 	return dst, it, st
 }
@@ -58,12 +61,13 @@ const (
 	AsRead                     // count as a read
 )
 
-// GetQuiet is Get that leaves no trace: it counts as no read.
+// GetQuiet is Get that leaves no trace at the item: it counts as no read of it.
 func (t *Tier) GetQuiet(h uint64, key, dst []byte, now uint32, loan *Loan) ([]byte, Item, Status) {
 	defer t.segs.reap() // last, when the shard is free
 	s := t.lock(h)
 	defer s.mu.Unlock()
 	_, r, it, st := t.lookLocked(s, h, key, now)
+	s.count.answer(st)
 	if st == Hit && !t.lend(it.Loc, r, loan) {
 		dst = append(dst, r.value()...)
 	}
@@ -78,6 +82,9 @@ func (t *Tier) Touch(h uint64, key, dst []byte, exptime, now uint32, look Look, 
 	s := t.lock(h)
 	defer s.mu.Unlock()
 	p, r, it, st := t.lookLocked(s, h, key, now)
+	if look&WithValue != 0 {
+		s.count.answer(st)
+	}
 	if st != Hit {
 		return dst, it, st
 	}

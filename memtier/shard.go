@@ -24,13 +24,25 @@ type shard struct {
 // counters are what a shard counts, summed up by Stats. Sizes may be negative in
 // one shard: those of a shard that was split stay with one half.
 type counters struct {
-	valueBytes    int64 // of values in RAM
+	hits, misses  uint64 // first, to share the cache line with mu
+	valueBytes    int64  // of values in RAM
 	classes       [Classes]int32
 	evictions     uint64
 	evictedUnread uint64
 	expired       uint64
 	expiredUnread uint64
 	collisions    uint64
+}
+
+// answer counts a lookup of a value by its outcome. Those that Expired or OnFlash
+// are for the caller to count, who has more to do for them.
+func (n *counters) answer(st Status) {
+	switch st {
+	case Hit:
+		n.hits++
+	case Miss:
+		n.misses++
+	}
 }
 
 // loadNum/loadDen is the share of slots in use beyond which a table grows.

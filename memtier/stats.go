@@ -22,6 +22,9 @@ type Stats struct {
 	Limit int64
 	Used  int64 // index, segments and what is reserved for hot values
 
+	Hits   uint64 // values that Get, GetQuiet and Touch gave
+	Misses uint64 // keys that they did not find; those Expired or OnFlash not counted
+
 	Evictions     uint64 // items dropped to make room
 	EvictedUnread uint64 // of them, those never read since they were written
 	Expired       uint64 // items dropped past their exptime
@@ -76,6 +79,8 @@ func (t *Tier) addShard(s *shard, st *Stats) {
 	st.IndexItems += int64(s.used)
 	st.FlashItems += int64(s.flash)
 	st.ValueBytes += s.count.valueBytes
+	st.Hits += s.count.hits
+	st.Misses += s.count.misses
 	st.Evictions += s.count.evictions
 	st.EvictedUnread += s.count.evictedUnread
 	st.Expired += s.count.expired
