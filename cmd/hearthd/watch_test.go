@@ -140,19 +140,16 @@ func TestWatchSlowly(t *testing.T) {
 	if skipped := s.stats(t, "")["log_watcher_skipped"]; skipped == "0" {
 		t.Error("nothing was skipped")
 	}
-	done := make(chan bool)
+	asking := s.dial(t)
 	go func() { // lines must go on for the notice to come
-		for c := s.dial(t); ; time.Sleep(time.Millisecond) {
-			select {
-			case <-done:
-				return
-			default:
-				ask(c, "get a\r\n")
+		for {
+			if _, err := ask(asking, "get a\r\n"); err != nil {
+				return // the test has ended
 			}
+			time.Sleep(time.Millisecond)
 		}
 	}()
 	slow.until(`^skipped=\d{3,}\n$`)
-	close(done)
 }
 
 // TestWatchersLeave: one that has gone or is half-closed is forgotten at once,
