@@ -20,8 +20,9 @@ type DeviceStats struct {
 	Size  int64 // bytes
 	State DeviceState
 
-	Recovery flashtier.Recovery
-	Flash    flashtier.Stats
+	FirstPage flashtier.PageID // of its pages, the number that Pages gives the first
+	Recovery  flashtier.Recovery
+	Flash     flashtier.Stats
 }
 
 // Devices tells of each device, those that are absent last; nil without flash.
@@ -30,7 +31,7 @@ func (c *Cache) Devices() (list []DeviceStats) {
 		return nil
 	}
 	for _, d := range c.flash.all {
-		list = append(list, DeviceStats{Dir: d.dir, Size: d.size, State: d.state(), Recovery: d.recovery, Flash: d.Stats()})
+		list = append(list, DeviceStats{Dir: d.dir, Size: d.size, State: d.state(), FirstPage: d.first, Recovery: d.recovery, Flash: d.Stats()})
 	}
 	for _, d := range c.flash.absent {
 		list = append(list, DeviceStats{Dir: d.dir, Size: d.size, State: DeviceAbsent})

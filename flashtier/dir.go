@@ -77,6 +77,9 @@ func (t *Tier) listPages() ([]pageFile, error) {
 // PageFileName is the name of page id's file in the directory of pages.
 func PageFileName(id PageID) string { return fmt.Sprintf(pageName, id) }
 
+// PagePath is the file of page id of the tier in dir.
+func PagePath(dir string, id PageID) string { return filepath.Join(pagesDir(dir), PageFileName(id)) }
+
 // PageOfFileName is the page whose file has the name.
 func PageOfFileName(name string) (id PageID, ok bool) {
 	n, _ := fmt.Sscanf(name, pageName, &id)

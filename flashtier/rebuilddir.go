@@ -85,7 +85,7 @@ func clearWay(dir string, aside []string) error {
 		if err != nil {
 			continue
 		}
-		place := filepath.Join(pagesDir(dir), PageFileName(h.ID))
+		place := PagePath(dir, h.ID)
 		if _, err := headerOfFile(place); err == nil || errors.Is(err, os.ErrNotExist) {
 			continue
 		}

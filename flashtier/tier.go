@@ -3,7 +3,6 @@ package flashtier
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 
@@ -260,6 +259,4 @@ func (t *Tier) closeFiles() error {
 }
 
 // path is the file of page id.
-func (t *Tier) path(id PageID) string {
-	return filepath.Join(pagesDir(t.opt.Dir), PageFileName(id))
-}
+func (t *Tier) path(id PageID) string { return PagePath(t.opt.Dir, id) }

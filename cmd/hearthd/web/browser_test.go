@@ -3,10 +3,10 @@ package web
 import (
 	"context"
 	"flag"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,8 +16,6 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
-
-	"github.com/hearthcache/hearth/flashtier"
 )
 
 var (
@@ -70,7 +68,7 @@ func do(t *testing.T, ctx context.Context, actions ...chromedp.Action) {
 // eval returns what a script gives.
 func eval[T any](t *testing.T, ctx context.Context, script string) (value T) {
 	t.Helper()
-	do(t, ctx, chromedp.Evaluate(script, &value))
+	do(t, ctx, chromedp.Evaluate(script, &value, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
 	return value
 }
 
@@ -124,15 +122,13 @@ func TestPage(t *testing.T) {
 	do(t, ctx, chromedp.MouseClickXY(eval[float64](t, ctx, `map.getBoundingClientRect().x + 5`), eval[float64](t, ctx, `map.getBoundingClientRect().y + 5`)),
 		chromedp.WaitVisible("#details dl"))
 	details := eval[string](t, ctx, `details.textContent`)
-	for _, want := range []string{"Page 0", "state", "version", "bucket", "live records", "faults", "age"} {
+	for _, want := range []string{"Page 0", "state", "version", "bucket", "live records", "faults", "age", "00000000.page"} {
 		if !strings.Contains(details, want) {
 			t.Errorf("details of a page: no %s in %q", want, details)
 		}
 	}
-	do(t, ctx, chromedp.Focus("#map"), chromedp.KeyEvent(kb.ArrowRight))
-	if title := eval[string](t, ctx, `details.querySelector("h3").textContent`); title != "Page 1" {
-		t.Errorf("after an arrow key: %s", title)
-	}
+	do(t, ctx, chromedp.Focus("#map"), chromedp.KeyEvent(kb.ArrowRight),
+		chromedp.Poll(`details.querySelector("h3").textContent === "Page 1"`, nil))
 	picture(t, ctx, "page-light.png")
 
 	light := eval[string](t, ctx, colorOfBody)
@@ -151,6 +147,7 @@ func TestPage(t *testing.T) {
 		t.Errorf("on a phone the page is %d wide", wide)
 	}
 	picture(t, ctx, "page-phone.png")
+	do(t, ctx, chromedp.Navigate("about:blank")) // or it asks for a page of a cache that is gone
 }
 
 // TestManyPages: an update with 8,000 pages, all of which have changed, takes less
@@ -161,19 +158,22 @@ func TestManyPages(t *testing.T) {
 	serves(t, s)
 	do(t, ctx, chromedp.EmulateViewport(1280, 900), chromedp.Navigate(url), chromedp.WaitVisible("#map"),
 		chromedp.Poll(`hearth.frames.length > 3`, nil))
-	script := fmt.Sprintf(`(() => {
-		const shown = structuredClone(hearth.last());
-		const took = [];
+	// Each update comes as text, as the stream gives it, and has a frame of its own.
+	const script = `(async () => {
+		const shown = structuredClone(hearth.last()), took = [];
 		for (let round = 0; round < 60; round++) {
-			shown.now += 1000; shown.flash.pages = 8000; shown.cache.hits[2] += 1000;
-			shown.flash.changed = Array.from({length: 8000}, (_, i) => [i, %d, 0, i, (i * 37 + round * 70001) %% shown.flash.pageSize, 0, 7, 1e9]);
-			const event = structuredClone(shown), begun = performance.now();
-			hearth.show(event);
-			took.push(performance.now() - begun);
+			shown.now += 1000; shown.cache.hits[2] += 1000;
+			shown.flash.cells = Array.from({length: 8000}, (_, i) => "abcdefghijklmnop"[(i + 7 * round) % 16]).join("");
+			const text = JSON.stringify(shown);
+			await new Promise((next) => setTimeout(() => requestAnimationFrame(next), 100));
+			hearth.show(text);
+			took.push(hearth.frames.at(-1));
 		}
-		return took.sort((a, b) => a - b);
-	})()`, flashtier.PageSealed)
+		return took;
+	})()`
 	took := eval[[]float64](t, ctx, script)
+	t.Logf("in order: %.1f ms", took)
+	slices.Sort(took)
 	t.Logf("8000 changed pages: median %.1f ms, 95th percentile %.1f ms, most %.1f ms", took[30], took[57], took[59])
 	if took[30] > 16 {
 		t.Errorf("an update takes %.1f ms", took[30])

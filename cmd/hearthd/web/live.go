@@ -43,41 +43,34 @@ type cacheEvent struct {
 
 // flashEvent has what there is of flash beside.
 type flashEvent struct {
-	Engine    string     `json:"engine"`
-	Size      int64      `json:"size"`
-	PageSize  int64      `json:"pageSize"`
-	Live      int64      `json:"live"`    // bytes
-	Latency   *[3]int64  `json:"latency"` // p50, p99, p99.9 of the reads since the last event, null if there was none
-	Reads     uint64     `json:"reads"`
-	InFlight  int64      `json:"inFlight"`
-	Demoted   uint64     `json:"demoted"`
-	Promoted  uint64     `json:"promoted"`
-	Rescued   uint64     `json:"rescued"`
-	Dropped   uint64     `json:"dropped"` // instead of being written
-	Written   uint64     `json:"written"` // bytes
-	Amplified float64    `json:"amplified"`
-	Reclaimed uint64     `json:"reclaimed"` // pages
-	Evicted   uint64     `json:"evicted"`   // live records, with their pages
-	Faults    uint64     `json:"faults"`    // reads that found something wrong
-	Journal   [2]int64   `json:"journal"`   // used, size
-	Catalog   int64      `json:"catalog"`
-	Out       bool       `json:"out"`
-	Recovered int64      `json:"recovered"`
-	Took      int64      `json:"took"` // milliseconds that the recovery took
-	Pages     int        `json:"pages"`
-	Changed   [][8]int64 `json:"changed"` // pages that are not as in the last event
-}
-
-// row is a page as events have it: id, state, bucket, live records, live bytes,
-// faults, version, and when its life began.
-func row(p *flashtier.PageStat) [8]int64 {
-	return [8]int64{int64(p.ID), int64(p.State), int64(p.Bucket), p.Objects, p.Bytes, int64(p.Faults), int64(p.Version), int64(p.Created)}
+	Engine    string    `json:"engine"`
+	Size      int64     `json:"size"`
+	PageSize  int64     `json:"pageSize"`
+	Live      int64     `json:"live"`    // bytes
+	Latency   *[3]int64 `json:"latency"` // p50, p99, p99.9 of the reads since the last event, null if there was none
+	Reads     uint64    `json:"reads"`
+	InFlight  int64     `json:"inFlight"`
+	Demoted   uint64    `json:"demoted"`
+	Promoted  uint64    `json:"promoted"`
+	Rescued   uint64    `json:"rescued"`
+	Dropped   uint64    `json:"dropped"` // instead of being written
+	Written   uint64    `json:"written"` // bytes
+	Amplified float64   `json:"amplified"`
+	Reclaimed uint64    `json:"reclaimed"` // pages
+	Evicted   uint64    `json:"evicted"`   // live records, with their pages
+	Faults    uint64    `json:"faults"`    // reads that found something wrong
+	Journal   [2]int64  `json:"journal"`   // used, size
+	Catalog   int64     `json:"catalog"`
+	Out       bool      `json:"out"`
+	Recovered int64     `json:"recovered"`
+	Took      int64     `json:"took"`            // milliseconds that the recovery took
+	Cells     string    `json:"cells,omitempty"` // see cells; none if they are as in the last event
 }
 
 // stream is one listener, and what it has been told.
 type stream struct {
 	server *Server
-	told   []flashtier.PageStat
+	told   string // of the cells
 	reads  flashtier.Latency
 }
 
@@ -122,7 +115,7 @@ func (st *stream) next() *event {
 	}
 	if now.phase == ready && now.hasFlash() {
 		e.Flash = ofFlash(now)
-		e.Flash.Changed, e.Flash.Latency = st.pages(now.pages), st.latency(&now.stats.Flash.ReadLatency)
+		e.Flash.Cells, e.Flash.Latency = st.cells(now), st.latency(&now.stats.Flash.ReadLatency)
 	}
 	return e
 }
@@ -152,20 +145,18 @@ func ofFlash(n *snapshot) *flashEvent {
 		Written: s.FlashWritten, Amplified: s.WriteAmplification(), Reclaimed: f.PageReclaims, Evicted: s.FlashEvicted,
 		Faults:  f.ReadIO + f.ReadCRC + f.ReadVersion + f.ReadKey,
 		Journal: [2]int64{f.JournalUsed, f.JournalBytes}, Catalog: f.CatalogBytes, Out: f.DeviceOut,
-		Recovered: s.Recovered, Took: s.Recovery.Duration.Milliseconds(), Pages: len(n.pages),
+		Recovered: s.Recovered, Took: s.Recovery.Duration.Milliseconds(),
 	}
 }
 
-// pages are those that the listener does not know as they are now.
-func (st *stream) pages(now []flashtier.PageStat) [][8]int64 {
-	changed := [][8]int64{}
-	for i := range now {
-		if len(st.told) != len(now) || st.told[i] != now[i] {
-			changed = append(changed, row(&now[i]))
-		}
+// cells are those of now, if the listener does not know them.
+func (st *stream) cells(now *snapshot) string {
+	all := cells(now.pages, now.stats.Flash.PageSize)
+	if all == st.told {
+		return ""
 	}
-	st.told = now
-	return changed
+	st.told = all
+	return all
 }
 
 // latency is of the reads that the listener has not heard of, in microseconds.

@@ -114,6 +114,10 @@ func TestEndpoints(t *testing.T) {
 		{"/healthz", 200, "text/plain; charset=utf-8", "ok\n"},
 		{"/readyz", 200, "application/json", `{"status":"ready"}`},
 		{"/metrics", 200, "text/plain; version=0.0.4", "\nmemcached_up 1\n"},
+		{"/page?id=0", 200, "application/json", `{"id":0,"state":"`},
+		{"/page?id=8", 404, "text/plain; charset=utf-8", "no such page"},
+		{"/page?id=-1", 404, "text/plain; charset=utf-8", "no such page"},
+		{"/page", 404, "text/plain; charset=utf-8", "no such page"},
 		{"/debug/pprof/", 200, "text/html; charset=utf-8", "goroutine"},
 		{"/debug/pprof/cmdline", 200, "text/plain; charset=utf-8", ""},
 		{"/debug/pprof/heap", 200, "application/octet-stream", ""},
@@ -199,7 +203,7 @@ func (o only) Authenticate(_ context.Context, user, secret []byte) bool {
 func TestAuth(t *testing.T) {
 	s, url := newSite(t, Options{Auth: only("eve:secret")})
 	serves(t, s)
-	for _, path := range []string{"/", "/metrics", "/healthz", "/readyz", "/events", "/debug/pprof/", "/nowhere"} {
+	for _, path := range []string{"/", "/metrics", "/healthz", "/readyz", "/events", "/page?id=0", "/debug/pprof/", "/nowhere"} {
 		if a := get(t, url+path); a.StatusCode != 401 || a.Header.Get("WWW-Authenticate") == "" || strings.Contains(a.body, "memcached_") {
 			t.Errorf("%s without a password: %s", path, a.Status)
 		}
@@ -324,7 +328,7 @@ func listen(t *testing.T, url string) func() event {
 	}
 }
 
-// TestEvents: a listener hears of all pages once, then of those that change.
+// TestEvents: a listener hears of the pages once, and again when they change.
 func TestEvents(t *testing.T) {
 	s, url := newSite(t, Options{})
 	s.Recovering(1, 2)
@@ -340,12 +344,12 @@ func TestEvents(t *testing.T) {
 	if e.Status != ready || e.Recovery != nil || e.Cache.Conns != 3 || e.Cache.Items == 0 || e.Cache.Hits[2] == 0 {
 		t.Errorf("ready: %+v, %+v", e, e.Cache)
 	}
-	if f := e.Flash; f.Pages != 8 || len(f.Changed) != 8 || f.Latency == nil || f.Live == 0 {
+	if f := e.Flash; len(f.Cells) != 8 || f.Latency == nil || f.Live == 0 {
 		t.Errorf("flash: %+v", f)
 	}
 	// What is still on its way to flash changes a page or two.
-	for f := next().Flash; len(f.Changed) > 0; f = next().Flash {
-		if len(f.Changed) == 8 || f.Latency != nil {
+	for f := next().Flash; f.Cells != ""; f = next().Flash {
+		if f.Latency != nil {
 			t.Fatalf("without anything new: %+v", f)
 		}
 	}

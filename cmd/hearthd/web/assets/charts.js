@@ -1,11 +1,19 @@
 // Small charts of the last minutes, drawn anew when there is something new.
 
-export const color = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+// Colors of the theme are looked up once: each look makes the browser settle styles.
+const colors = new Map();
+export const color = (name) => {
+  if (!colors.has(name)) colors.set(name, getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim());
+  return colors.get(name);
+};
+
+// recolor is for another theme.
+export const recolor = () => colors.clear();
 
 const points = 180;
 
 // fit gives the canvas as many pixels as the screen has for it.
-export const fit = (canvas, width, height) => {
+const fit = (canvas, width, height) => {
   const ratio = window.devicePixelRatio || 1;
   const w = Math.round(width * ratio), h = Math.round(height * ratio);
   if (canvas.width !== w || canvas.height !== h) { canvas.width = w; canvas.height = h; }
@@ -20,6 +28,10 @@ export class Chart {
   constructor(id, series, { stack = false, log = false, unit }) {
     Object.assign(this, { canvas: document.getElementById(id), series, stack, log, unit, rows: [] });
     this.values = series.map(([name, tone]) => legend(id + "Legend", name, tone));
+    new ResizeObserver(([{ contentRect: { width, height } }]) => {
+      Object.assign(this, { width, height });
+      this.draw();
+    }).observe(this.canvas);
   }
 
   // push adds a row, in the order of the series; null is a gap.
@@ -30,7 +42,8 @@ export class Chart {
   }
 
   draw() {
-    const width = this.canvas.clientWidth, height = this.canvas.clientHeight;
+    const { width, height } = this;
+    if (!width) return; // not laid out yet
     const ctx = fit(this.canvas, width, height);
     ctx.clearRect(0, 0, width, height);
     const x = (i) => width - (this.rows.length - 1 - i) * (width / (points - 1));

@@ -1,5 +1,5 @@
 // What the server tells once a second, shown.
-import { Chart, legend, rows, setText } from "./charts.js";
+import { Chart, legend, recolor, rows, setText } from "./charts.js";
 import { PageMap } from "./pagemap.js";
 import { bytes, count, micros, percent, span } from "./units.js";
 
@@ -90,8 +90,8 @@ const showFlash = (e, grew) => {
 let last = null;
 const frames = []; // milliseconds of script that the last updates took
 
-const show = (e) => {
-  const begun = performance.now();
+const show = (text) => {
+  const begun = performance.now(), e = JSON.parse(text);
   $("state").dataset.state = e.status;
   setText($("state"), e.status);
   setText($("version"), e.version);
@@ -126,7 +126,7 @@ const listen = () => {
   if (document.hidden) return;
   last = null;
   source = new EventSource("events");
-  source.onmessage = (message) => show(JSON.parse(message.data));
+  source.onmessage = (message) => show(message.data);
   source.onerror = () => {
     $("state").dataset.state = "lost";
     setText($("state"), "no connection");
@@ -137,6 +137,7 @@ document.addEventListener("visibilitychange", listen);
 listen();
 
 const repaint = () => {
+  recolor();
   map.repaint();
   for (const chart of [traffic, tiers, latency]) chart.draw();
 };
@@ -147,7 +148,7 @@ $("theme").addEventListener("click", () => {
   repaint();
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
-addEventListener("resize", repaint);
+addEventListener("resize", () => map.repaint());
 
 // For tests, and for who wonders.
 window.hearth = { frames, show, last: () => last };

@@ -1,19 +1,17 @@
-// The pages of the flash tier, a cell each. A picture has one pixel for each page, of
-// which only those that changed are written; it is drawn enlarged, with lines between.
-import { color, fit, legend, rows, setText } from "./charts.js";
+// The pages of the flash tier, a cell each. The canvas has one pixel for each page; the
+// style sheet enlarges it and lays the lines between the cells over it.
+import { color, legend, rows, setText } from "./charts.js";
 import { bytes, count, percent, span } from "./units.js";
 
-const states = ["free", "being written", "sealed", "draining", "retired"];
-const buckets = ["default", "compact", "low TTL", "chunked", "cold compact", "old"];
-const shades = 16, SEALED = 2;
-// Fields of a page as events have them.
-const [ID, STATE, BUCKET, OBJECTS, BYTES, FAULTS, VERSION, CREATED] = [0, 1, 2, 3, 4, 5, 6, 7];
+const SHADES = 16, FULL = 255; // of sealed pages; of colors
 
 export class PageMap {
   constructor() {
+    this.cells = document.getElementById("cells");
     this.canvas = document.getElementById("map");
+    this.ring = document.getElementById("chosen");
     this.details = document.getElementById("details");
-    this.pages = [];
+    this.pages = ""; // a character each, see cells in pages.go
     this.chosen = -1;
     this.canvas.addEventListener("click", (e) => this.choose(this.at(e.offsetX, e.offsetY)));
     this.canvas.addEventListener("keydown", (e) => this.key(e));
@@ -23,69 +21,59 @@ export class PageMap {
     this.tones();
   }
 
-  // tones are the colors of cells as pixels have them: from mostly dead to live in
-  // steps, then those of the other states.
+  // tones are the colors of cells as pixels have them, by their characters: digits
+  // are states, letters are how much of a sealed page lives.
   tones() {
     const rgb = (name) => {
       const n = parseInt(color(name).slice(1).replace(/^(.)(.)(.)$/, "$1$1$2$2$3$3"), 16);
-      return [n >> 16, (n >> 8) & 255, n & 255];
+      return [n >> 16, (n >> 8) & FULL, n & FULL];
     };
-    const pixel = ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
-    const dead = rgb("miss"), live = rgb("flashed");
-    this.live = Array.from({ length: shades }, (_, i) => pixel(dead.map((d, k) => Math.round(d + ((live[k] - d) * i) / (shades - 1)))));
-    this.others = ["free", "good", "", "hot", "bad"].map((name) => (name ? pixel(rgb(name)) : 0));
-    this.mark = color("text");
-    this.back = color("panel");
-  }
-
-  toneOf(page) {
-    if (page[STATE] !== SEALED) return this.others[page[STATE]];
-    return this.live[Math.round(Math.min(1, page[BYTES] / this.pageSize) * (shades - 1))];
+    const pixel = ([r, g, b]) => ((FULL << 24) | (b << 16) | (g << 8) | r) >>> 0;
+    const dead = rgb("miss"), live = rgb("flashed"), a = "a".charCodeAt(0);
+    this.tone = new Uint32Array(128);
+    for (const [digit, name] of Object.entries({ 0: "free", 1: "good", 3: "hot", 4: "bad" })) this.tone[digit.charCodeAt(0)] = pixel(rgb(name));
+    for (let i = 0; i < SHADES; i++) this.tone[a + i] = pixel(dead.map((d, k) => Math.round(d + ((live[k] - d) * i) / (SHADES - 1))));
   }
 
   // layout chooses the size of cells, which all fit the width.
   layout() {
-    const width = this.canvas.parentElement.clientWidth, n = this.pages.length;
+    const width = this.cells.parentElement.clientWidth, n = this.pages.length;
     this.size = Math.max(5, Math.min(26, Math.floor(Math.sqrt((width * 260) / Math.max(n, 1)))));
     this.columns = Math.max(1, Math.floor(width / this.size));
-    this.lines = Math.ceil(n / this.columns);
-    const height = this.lines * this.size;
-    this.canvas.style.width = width + "px";
-    this.canvas.style.height = height + "px";
-    this.ctx = fit(this.canvas, width, height);
-    this.small = Object.assign(document.createElement("canvas"), { width: this.columns, height: Math.max(1, this.lines) });
-    this.image = this.small.getContext("2d").createImageData(this.small.width, this.small.height);
+    Object.assign(this.canvas, { width: this.columns, height: Math.max(1, Math.ceil(n / this.columns)) });
+    this.cells.style.width = this.columns * this.size + "px";
+    this.cells.style.height = this.canvas.height * this.size + "px";
+    this.cells.style.setProperty("--cell", this.size + "px");
+    this.cells.style.setProperty("--gap", (this.size > 7 ? 2 : 1) + "px");
+    this.ctx = this.canvas.getContext("2d");
+    this.image = this.ctx.createImageData(this.canvas.width, this.canvas.height);
     this.pixels = new Uint32Array(this.image.data.buffer);
+    this.mark();
   }
 
   update(flash) {
-    this.pageSize = flash.pageSize;
-    if (this.pages.length !== flash.pages) {
-      this.pages = Array.from({ length: flash.pages }, (_, i) => [i, 0, 0, 0, 0, 0, 0, 0]);
-      this.layout();
-      for (const page of this.pages) this.pixels[page[ID]] = this.toneOf(page);
+    const { cells = this.pages } = flash, anew = cells.length !== this.pages.length;
+    if (cells !== this.pages) {
+      this.pages = cells;
+      if (anew) this.layout();
+      this.paint();
     }
-    for (const page of flash.changed) this.pages[page[ID]] = page;
-    this.draw(flash.changed);
     if (this.chosen >= 0) this.show();
-    setText(document.getElementById("mapText"), `${flash.pages.toLocaleString("en")} pages of ${bytes(flash.pageSize)}, ${percent(flash.live / flash.size)} live`);
+    this.pageSize = flash.pageSize;
+    setText(document.getElementById("mapText"), `${this.pages.length.toLocaleString("en")} pages of ${bytes(flash.pageSize)}, ${percent(flash.live / flash.size)} live`);
   }
 
-  draw(pages) {
-    for (const page of pages) this.pixels[page[ID]] = this.toneOf(page);
-    const { ctx, size, columns, lines } = this, width = columns * size, height = lines * size;
-    this.small.getContext("2d").putImageData(this.image, 0, 0);
-    ctx.imageSmoothingEnabled = false;
-    ctx.clearRect(0, 0, width, height);
-    ctx.drawImage(this.small, 0, 0, width, height);
-    ctx.fillStyle = this.back;
-    const gap = size > 7 ? 2 : 1;
-    for (let i = 1; i <= columns; i++) ctx.fillRect(i * size - gap, 0, gap, height);
-    for (let i = 1; i <= lines; i++) ctx.fillRect(0, i * size - gap, width, gap);
-    if (!this.pages[this.chosen]) return;
-    ctx.strokeStyle = this.mark;
-    ctx.lineWidth = 2;
-    ctx.strokeRect((this.chosen % columns) * size, Math.floor(this.chosen / columns) * size, size - gap, size - gap);
+  paint() {
+    for (let i = 0; i < this.pages.length; i++) this.pixels[i] = this.tone[this.pages.charCodeAt(i)];
+    this.ctx.putImageData(this.image, 0, 0);
+  }
+
+  // mark shows which page is chosen.
+  mark() {
+    this.ring.hidden = !this.pages[this.chosen];
+    if (this.ring.hidden) return;
+    this.ring.style.left = (this.chosen % this.columns) * this.size + "px";
+    this.ring.style.top = Math.floor(this.chosen / this.columns) * this.size + "px";
   }
 
   at(x, y) { return Math.min(Math.floor(x / this.size), this.columns - 1) + Math.floor(y / this.size) * this.columns; }
@@ -100,28 +88,33 @@ export class PageMap {
   choose(i) {
     if (!this.pages[i]) return;
     this.chosen = i;
-    this.draw([]);
+    this.mark();
     this.show();
   }
 
-  show() {
-    const page = this.pages[this.chosen];
+  // show asks for the chosen page, as often as something may have changed.
+  async show() {
+    const id = this.chosen, answer = await fetch("page?id=" + id).catch(() => null);
+    if (!answer?.ok || id !== this.chosen) return; // there is another answer to come
+    const page = await answer.json();
     let list = this.details.querySelector("dl");
     if (!list) {
       list = document.createElement("dl");
       list.className = "rows";
-      this.details.replaceChildren(document.createElement("h3"), list);
+      this.details.replaceChildren(document.createElement("h3"), list, document.createElement("code"));
     }
-    setText(this.details.firstChild, `Page ${page[ID]}`);
-    const free = page[STATE] === 0;
+    setText(this.details.firstChild, `Page ${page.id}`);
+    setText(this.details.lastChild, page.file);
+    const live = Math.min(page.bytes, this.pageSize); // classes are rounded up
+    const has = (value, text = String) => (page.state === "free" ? "–" : text(value));
     rows(list, [
-      ["state", states[page[STATE]]],
-      ["version", free ? "–" : String(page[VERSION])],
-      ["bucket", free ? "–" : buckets[page[BUCKET]] ?? String(page[BUCKET])],
-      ["live records", count(page[OBJECTS])],
-      ["live", `${bytes(page[BYTES])}, ${percent(page[BYTES] / this.pageSize)}`],
-      ["faults", String(page[FAULTS])],
-      ["age", free ? "–" : span(Math.max(0, Math.floor(Date.now() / 1000) - page[CREATED]))],
+      ["state", page.state === "open" ? "being written" : page.state],
+      ["version", has(page.version)],
+      ["bucket", has(page.bucket)],
+      ["live records", count(page.objects)],
+      ["live", `${bytes(live)}, ${percent(live / this.pageSize)}`],
+      ["faults", String(page.faults)],
+      ["age", has(page.created, (t) => span(Math.max(0, Math.floor(Date.now() / 1000) - t)))],
     ]);
   }
 
@@ -130,6 +123,6 @@ export class PageMap {
     if (!this.ctx) return;
     this.tones();
     this.layout();
-    this.draw(this.pages);
+    this.paint();
   }
 }
