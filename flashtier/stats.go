@@ -179,13 +179,17 @@ func (s *Stats) addPage(p *page) {
 	case PageOpen, PageSealed:
 		s.PagesUsed++
 		s.ObjectsUsed += p.objects.Load()
-		s.BytesUsed += p.bytes.Load()
+		s.BytesUsed += p.live(s.PageSize)
 	case PageDraining:
 		s.PagesDraining++
 	case PageRetired:
 		s.PagesRetired++
 	}
 }
+
+// live is the bytes of p's live records. Sizes of classes are rounded up, so that
+// those of all its records may be more than the page has.
+func (p *page) live(pageSize int64) int64 { return min(max(0, p.bytes.Load()), pageSize) }
 
 // PageStat is the state of one page.
 type PageStat struct {
@@ -194,7 +198,7 @@ type PageStat struct {
 	State   PageState
 	Bucket  uint8
 	Objects int64  // live records
-	Bytes   int64  // the same, in bytes of their classes
+	Bytes   int64  // the same, in bytes of their classes, at most the page's size
 	Faults  int    // since its last life without any
 	Created uint32 // Unix seconds: when its present life began, 0 if the page is free
 }
@@ -208,7 +212,7 @@ func (t *Tier) Pages() []PageStat {
 		p := &t.pages[i]
 		stats[i] = PageStat{
 			ID: p.id, State: p.is(), Bucket: p.bucket, Faults: int(p.faults.Load()),
-			Objects: max(0, p.objects.Load()), Bytes: max(0, p.bytes.Load()),
+			Objects: max(0, p.objects.Load()), Bytes: p.live(t.pageSize),
 		}
 		if p.is() != PageFree {
 			stats[i].Version, stats[i].Created = p.version.Load(), p.created

@@ -119,7 +119,7 @@ func TestPage(t *testing.T) {
 	if state := eval[string](t, ctx, `document.getElementById("state").textContent`); state != "ready" {
 		t.Errorf("state %q", state)
 	}
-	do(t, ctx, chromedp.MouseClickXY(eval[float64](t, ctx, `map.getBoundingClientRect().x + 5`), eval[float64](t, ctx, `map.getBoundingClientRect().y + 5`)),
+	do(t, ctx, chromedp.MouseClickXY(eval[float64](t, ctx, `map.getBoundingClientRect().x + 2`), eval[float64](t, ctx, `map.getBoundingClientRect().y + 2`)),
 		chromedp.WaitVisible("#details dl"))
 	details := eval[string](t, ctx, `details.textContent`)
 	for _, want := range []string{"Page 0", "state", "version", "bucket", "live records", "faults", "age", "00000000.page"} {
@@ -147,6 +147,7 @@ func TestPage(t *testing.T) {
 		t.Errorf("on a phone the page is %d wide", wide)
 	}
 	picture(t, ctx, "page-phone.png")
+	t.Logf("script of %d frames, longest first: %.1f ms", eval[int](t, ctx, `hearth.frames.length`), eval[[]float64](t, ctx, `hearth.frames.toSorted((a, b) => b - a).slice(0, 10)`))
 	do(t, ctx, chromedp.Navigate("about:blank")) // or it asks for a page of a cache that is gone
 }
 
@@ -158,21 +159,23 @@ func TestManyPages(t *testing.T) {
 	serves(t, s)
 	do(t, ctx, chromedp.EmulateViewport(1280, 900), chromedp.Navigate(url), chromedp.WaitVisible("#map"),
 		chromedp.Poll(`hearth.frames.length > 3`, nil))
-	// Each update comes as text, as the stream gives it, and has a frame of its own.
+	// Each update comes as text, as the stream gives it; what counts is the longest
+	// of the frames that it is spread over.
 	const script = `(async () => {
 		const shown = structuredClone(hearth.last()), took = [];
+		hearth.quiet(); // the stream
 		for (let round = 0; round < 60; round++) {
 			shown.now += 1000; shown.cache.hits[2] += 1000;
 			shown.flash.cells = Array.from({length: 8000}, (_, i) => "abcdefghijklmnop"[(i + 7 * round) % 16]).join("");
 			const text = JSON.stringify(shown);
-			await new Promise((next) => setTimeout(() => requestAnimationFrame(next), 100));
+			hearth.frames.length = 0;
 			hearth.show(text);
-			took.push(hearth.frames.at(-1));
+			while (!hearth.idle()) await new Promise(requestAnimationFrame);
+			took.push(Math.max(...hearth.frames));
 		}
 		return took;
 	})()`
 	took := eval[[]float64](t, ctx, script)
-	t.Logf("in order: %.1f ms", took)
 	slices.Sort(took)
 	t.Logf("8000 changed pages: median %.1f ms, 95th percentile %.1f ms, most %.1f ms", took[30], took[57], took[59])
 	if took[30] > 16 {

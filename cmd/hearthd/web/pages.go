@@ -22,7 +22,7 @@ func cells(pages []flashtier.PageStat, pageSize int64) string {
 	for i := range pages {
 		switch p := &pages[i]; p.State {
 		case flashtier.PageSealed:
-			b[i] = 'a' + byte(math.Round((shades-1)*min(1, float64(p.Bytes)/float64(pageSize))))
+			b[i] = 'a' + byte(math.Round((shades-1)*float64(p.Bytes)/float64(pageSize)))
 		default:
 			b[i] = '0' + byte(p.State)
 		}

@@ -87,35 +87,52 @@ const showFlash = (e, grew) => {
   ]);
 };
 
-let last = null;
-const frames = []; // milliseconds of script that the last updates took
-
-const show = (text) => {
-  const begun = performance.now(), e = JSON.parse(text);
+const showState = (e) => {
   $("state").dataset.state = e.status;
   setText($("state"), e.status);
   setText($("version"), e.version);
   setText($("uptime"), "up " + span(e.uptime));
   $("recovery").hidden = !e.recovery;
   $("main").hidden = !e.cache;
+  for (const section of document.querySelectorAll(".flash")) section.hidden = !e.flash;
   if (e.recovery) {
     const { done, total } = e.recovery;
     $("recovered").value = total ? done / total : 0;
     setText($("recoveryText"), total ? `${count(done)} of ${count(total)} records, ${percent(done / total)}` : "");
   }
-  if (e.cache) {
-    for (const section of document.querySelectorAll(".flash")) section.hidden = !e.flash;
-    if (e.flash) map.update(e.flash);
-    if (last && last.cache) {
-      const grew = since(e, last);
-      showCache(e, grew);
-      if (e.flash) showFlash(e, grew);
-      for (const chart of e.flash ? [traffic, tiers, latency] : [traffic, tiers]) chart.draw();
-    }
-  }
-  last = e;
+};
+
+const frames = []; // milliseconds of script that the last steps took
+const timed = (step) => {
+  const begun = performance.now();
+  step();
   frames.push(performance.now() - begun);
-  if (frames.length > 120) frames.shift();
+  if (frames.length > 600) frames.shift();
+};
+
+// A step of what there is to show is done in each frame, so that none is late.
+const steps = [];
+const next = () => {
+  if (!steps.length) return;
+  timed(steps.shift());
+  requestAnimationFrame(next);
+};
+
+let last = null;
+const show = (text) => {
+  while (steps.length) timed(steps.shift()); // of an event before
+  timed(() => {
+    const e = JSON.parse(text), before = last;
+    last = e;
+    steps.push(() => showState(e));
+    if (e.flash) steps.push(() => map.update(e.flash));
+    if (!e.cache || !before?.cache) return;
+    const grew = since(e, before);
+    steps.push(() => showCache(e, grew));
+    if (e.flash) steps.push(() => showFlash(e, grew));
+    for (const chart of e.flash ? [traffic, tiers, latency] : [traffic, tiers]) steps.push(() => chart.draw());
+  });
+  requestAnimationFrame(next);
 };
 
 // A hidden page asks for nothing.
@@ -138,7 +155,7 @@ listen();
 
 const repaint = () => {
   recolor();
-  map.repaint();
+  map.recolor();
   for (const chart of [traffic, tiers, latency]) chart.draw();
 };
 $("theme").addEventListener("click", () => {
@@ -148,7 +165,6 @@ $("theme").addEventListener("click", () => {
   repaint();
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
-addEventListener("resize", () => map.repaint());
 
 // For tests, and for who wonders.
-window.hearth = { frames, show, last: () => last };
+window.hearth = { frames, show, last: () => last, idle: () => !steps.length, quiet: () => source.close() };

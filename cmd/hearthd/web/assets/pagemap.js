@@ -19,6 +19,11 @@ export class PageMap {
       legend("mapLegend", name, tone);
     }
     this.tones();
+    new ResizeObserver(([{ contentRect: { width } }]) => {
+      if (width === this.width) return; // its height follows from ours
+      this.width = width;
+      this.repaint();
+    }).observe(this.cells.parentElement);
   }
 
   // tones are the colors of cells as pixels have them, by their characters: digits
@@ -37,10 +42,10 @@ export class PageMap {
 
   // layout chooses the size of cells, which all fit the width.
   layout() {
-    const width = this.cells.parentElement.clientWidth, n = this.pages.length;
-    this.size = Math.max(5, Math.min(26, Math.floor(Math.sqrt((width * 260) / Math.max(n, 1)))));
+    const { width } = this, n = this.pages.length;
+    this.size = Math.max(5, Math.min(26, Math.floor(Math.sqrt((width * 260) / n))));
     this.columns = Math.max(1, Math.floor(width / this.size));
-    Object.assign(this.canvas, { width: this.columns, height: Math.max(1, Math.ceil(n / this.columns)) });
+    Object.assign(this.canvas, { width: this.columns, height: Math.ceil(n / this.columns) });
     this.cells.style.width = this.columns * this.size + "px";
     this.cells.style.height = this.canvas.height * this.size + "px";
     this.cells.style.setProperty("--cell", this.size + "px");
@@ -55,15 +60,16 @@ export class PageMap {
     const { cells = this.pages } = flash, anew = cells.length !== this.pages.length;
     if (cells !== this.pages) {
       this.pages = cells;
-      if (anew) this.layout();
-      this.paint();
+      if (anew) this.repaint();
+      else this.paint();
     }
     if (this.chosen >= 0) this.show();
     this.pageSize = flash.pageSize;
-    setText(document.getElementById("mapText"), `${this.pages.length.toLocaleString("en")} pages of ${bytes(flash.pageSize)}, ${percent(flash.live / flash.size)} live`);
+    setText(document.getElementById("mapText"), `${this.pages.length} pages of ${bytes(flash.pageSize)}, ${percent(flash.live / flash.size)} live`);
   }
 
   paint() {
+    if (!this.ctx) return;
     for (let i = 0; i < this.pages.length; i++) this.pixels[i] = this.tone[this.pages.charCodeAt(i)];
     this.ctx.putImageData(this.image, 0, 0);
   }
@@ -105,24 +111,28 @@ export class PageMap {
     }
     setText(this.details.firstChild, `Page ${page.id}`);
     setText(this.details.lastChild, page.file);
-    const live = Math.min(page.bytes, this.pageSize); // classes are rounded up
     const has = (value, text = String) => (page.state === "free" ? "–" : text(value));
     rows(list, [
       ["state", page.state === "open" ? "being written" : page.state],
       ["version", has(page.version)],
       ["bucket", has(page.bucket)],
       ["live records", count(page.objects)],
-      ["live", `${bytes(live)}, ${percent(live / this.pageSize)}`],
+      ["live", `${bytes(page.bytes)}, ${percent(page.bytes / this.pageSize)}`],
       ["faults", String(page.faults)],
       ["age", has(page.created, (t) => span(Math.max(0, Math.floor(Date.now() / 1000) - t)))],
     ]);
   }
 
-  // repaint is for another theme or width.
+  // repaint is for another width or number of pages, once both are known.
   repaint() {
-    if (!this.ctx) return;
-    this.tones();
+    if (!this.width || !this.pages) return;
     this.layout();
+    this.paint();
+  }
+
+  // recolor is for another theme.
+  recolor() {
+    this.tones();
     this.paint();
   }
 }
