@@ -148,6 +148,12 @@ func TestInspectServer(t *testing.T) {
 	if err != nil || !strings.Contains(out, `"a\x00\xffb": live, value 3 bytes, flags 7`) || !strings.HasSuffix(out, "xyz") {
 		t.Errorf("%v\n%s", err, out)
 	}
+	if out, err := command(t, "inspect", "records", flash, "--min-size", "1m"); err != nil || out != "" {
+		t.Errorf("records of a mebibyte: %v\n%s", err, out)
+	}
+	if out, err := command(t, "inspect", "records", flash, "--min-size", "1k", "--limit", "3"); err != nil || strings.Count(out, "\n") != 3 {
+		t.Errorf("three records of a kibibyte: %v\n%s", err, out)
+	}
 	replay(t, flash, hearthd, items)
 
 	c, _, stop = startServer(t, hearthd, args...)
@@ -183,6 +189,10 @@ func healthy(t *testing.T, flash string) {
 	t.Helper()
 	out, err := command(t, "inspect", "verify", flash)
 	if err != nil || !strings.HasSuffix(out, "\n0 faults\n") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	out, err = command(t, "inspect", "verify", flash, "--json")
+	if err != nil || !strings.HasPrefix(out, `{"faults":[],"notes":[`) || !strings.Contains(out, `"bytes_checked":`) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

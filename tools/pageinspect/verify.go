@@ -15,9 +15,9 @@ import (
 
 // Fault is something that is not as it should be.
 type Fault struct {
-	File   string // in the directory
-	Offset int64  // in the file, bytes; -1 where there is none to tell
-	What   string // what is wrong, and what was expected
+	File   string `json:"file"`   // in the directory
+	Offset int64  `json:"offset"` // in the file, bytes; -1 where there is none to tell
+	What   string `json:"what"`   // what is wrong, and what was expected
 }
 
 // String is one line.
@@ -30,18 +30,21 @@ func (f Fault) String() string {
 
 // Report is what Verify has found.
 type Report struct {
-	Faults []Fault
+	Faults []Fault `json:"faults"`
 	// Notes are no faults, but say what could not be checked and why.
-	Notes []string
+	Notes []string `json:"notes"`
 
-	Catalog             bool // there is one
-	Pages, PagesChecked int
-	Bytes, BytesChecked int64 // of page files; unwritten space counts as checked
-	Records, Indexes    int64 // sound
-	Live                int64 // of the records
-	Named               int64 // records that the catalog names, and that are there
-	Entries             int   // of the journal, sound
-	Duration            time.Duration
+	Catalog      bool          `json:"catalog"` // there is one
+	Pages        int           `json:"pages"`
+	PagesChecked int           `json:"pages_checked"`
+	Bytes        int64         `json:"bytes"`         // of page files
+	BytesChecked int64         `json:"bytes_checked"` // the same; unwritten space counts as checked
+	Records      int64         `json:"records"`       // sound
+	Indexes      int64         `json:"indexes"`       // frames, sound
+	Live         int64         `json:"live"`          // of the records
+	Named        int64         `json:"named"`         // records that the catalog names, and that are there
+	Entries      int           `json:"entries"`       // of the journal, sound
+	Duration     time.Duration `json:"duration_ns"`
 }
 
 // verifier is the state of a Verify.
@@ -56,6 +59,7 @@ type verifier struct {
 func (d *Dir) Verify(ctx context.Context, progress Progress) (*Report, error) {
 	begun := time.Now()
 	v := &verifier{dir: d}
+	v.Faults, v.Notes = []Fault{}, []string{} // not null in JSON
 	v.Pages, v.Bytes = len(d.Pages), d.bytes()
 	v.Catalog = d.Catalog != nil
 	v.catalog()
