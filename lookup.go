@@ -124,6 +124,9 @@ func (l *Lookup) arrive(rec *flashtier.Record) landing {
 		it.Atime = now
 		l.c.count.promoted.Add(1)
 		l.c.mem.HotPut(l.hash, l.key, l.loc, l.read.Version(), it, rec.Value)
+		if o := l.c.opts.Observer; o != nil {
+			o.Promoted(l.key, l.meta)
+		}
 	}
 	return landed
 }

@@ -2,12 +2,16 @@ package hearth
 
 import "github.com/hearthcache/hearth/memtier"
 
-// Observer hears what a cache does by itself. Its methods are called on one of the
-// cache's goroutines and must not block.
+// Observer hears what a cache does by itself. Its methods are called on many
+// goroutines and must not block.
 type Observer interface {
 	// Left tells of an item that leaves RAM, for want of room or for
 	// Options.FlashAge. What l holds is good only during the call.
 	Left(l *Leaving)
+	// Promoted tells of a value read from flash again that is offered to the hot
+	// values, which may turn it down. It is called by who reads; the key is good only
+	// during the call.
+	Promoted(key []byte, m Meta)
 	// Reclaimed tells that a page of the flash tier was freed, and so many items
 	// went with it.
 	Reclaimed(page int, items uint64)

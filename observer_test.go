@@ -13,6 +13,7 @@ type heard struct {
 	mu        sync.Mutex
 	gone      map[string]bool
 	moved     int
+	promoted  uint64
 	pages     int
 	reclaimed uint64
 }
@@ -28,6 +29,15 @@ func (h *heard) Left(l *Leaving) {
 	} else {
 		h.gone[string(l.Key)] = true
 	}
+}
+
+func (h *heard) Promoted(key []byte, m Meta) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(key) == 0 || m.Size != 5000 || m.Flags != 7 {
+		h.t.Errorf("%s: %+v", key, m)
+	}
+	h.promoted++
 }
 
 func (h *heard) Reclaimed(_ int, items uint64) {
@@ -76,3 +86,31 @@ func TestObserver(t *testing.T) {
 		})
 	}
 }
+
+// TestObserverPromoted: who reads values on flash again is told of each that is
+// offered a copy.
+func TestObserverPromoted(t *testing.T) {
+	t.Parallel()
+	h := &heard{t: t}
+	c := openTest(t, Options{Memory: 16 << 20, MaxItem: 64 << 10, FlashSize: 64 << 20, PageSize: 1 << 20, Observer: &promotions{h}})
+	ctx := context.Background()
+	for i := range 5000 {
+		if err := c.Set(ctx, Item{Key: fmt.Sprint(i), Value: make([]byte, 5000), Flags: 7}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 3000 {
+		if _, err := c.Get(ctx, fmt.Sprint(i%1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if told := c.Stats().Promoted; h.promoted == 0 || h.promoted != told {
+		t.Errorf("%d values were promoted, %d were told of", told, h.promoted)
+	}
+}
+
+// promotions hears of nothing else.
+type promotions struct{ *heard }
+
+func (promotions) Left(*Leaving)         {}
+func (promotions) Reclaimed(int, uint64) {}

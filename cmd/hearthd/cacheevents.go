@@ -30,6 +30,13 @@ func (e cacheEvents) Left(l *hearth.Leaving) {
 	}
 }
 
+// Promoted logs a value that is offered to the hot values.
+func (e cacheEvents) Promoted(key []byte, m hearth.Meta) {
+	if e.log.Wants(watch.Evictions) {
+		e.log.Promoted(key, hearth.ClassOf(len(key), m.Size), m.Size)
+	}
+}
+
 // Reclaimed logs a page of the flash tier that was freed.
 func (e cacheEvents) Reclaimed(page int, items uint64) {
 	if e.log.Wants(watch.SysEvents) {

@@ -111,10 +111,17 @@ func TestWatchEvictions(t *testing.T) {
 	}
 	go fill(c, 2000)
 	w.next(`^ts=\S+ gid=\d+ type=eviction key=key\d+ fetch=no ttl=-1 la=\d+ clsid=\d+ size=10000\n$`)
-	flash := settings[1].start(t)
+	flash := settings[2].start(t)
 	w, c = watch(t, flash, "evictions"), flash.dial(t)
-	go fill(c, 5000)
+	fill(c, 5000)
 	w.next(`^ts=\S+ gid=\d+ type=extwrite key=key\d+ fetch=no ttl=-1 la=\d+ clsid=\d+ bucket=0\n$`)
+	for i := range 3000 { // each of a thousand three times
+		fmt.Fprintf(c, "mg key%d\r\n", i%1000)
+	}
+	if _, err := readAnswers(c, "HD\r\n", 3000); err != nil {
+		t.Fatal(err)
+	}
+	w.until(`^ts=\S+ gid=\d+ type=promote key=key\d+ clsid=\d+ size=10000\n$`)
 }
 
 // TestWatchSlowly: one who does not read costs the others nothing, and is told

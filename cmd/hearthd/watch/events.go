@@ -93,6 +93,13 @@ func (l *Log) MovedToFlash(e *Leaving) {
 	l.publish(Evictions, append(b, " bucket=0"...))
 }
 
+// Promoted logs that an item on flash is to have a copy in RAM.
+func (l *Log) Promoted(key []byte, class, size int) {
+	var space [lineSpace]byte
+	b := appendInt(l.beginItem(space[:0], "promote", key), " clsid=", int64(class))
+	l.publish(Evictions, appendInt(b, " size=", int64(size)))
+}
+
 func (l *Log) beginLeaving(b []byte, event string, e *Leaving) []byte {
 	b = l.beginItem(b, event, e.Key)
 	if e.Fetched {

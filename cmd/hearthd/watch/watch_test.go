@@ -33,6 +33,7 @@ func TestLines(t *testing.T) {
 	l.Evicted(gone)
 	gone.Fetched, gone.TTL = false, 3
 	l.MovedToFlash(gone)
+	l.Promoted([]byte("e"), 4, 10)
 	l.ConnOpened(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4321}, 9)
 	l.ConnClosed(&net.UnixAddr{Name: "/tmp/s"}, 9, "normal")
 	l.System("lru_crawler examined=1")
@@ -42,6 +43,7 @@ func TestLines(t *testing.T) {
 		"type=deleted key=k cmd=delete clsid=2 size=1\n" +
 		"type=eviction key=e fetch=yes ttl=-1 la=7 clsid=4 size=10\n" +
 		"type=extwrite key=e fetch=no ttl=3 la=7 clsid=4 bucket=0\n" +
+		"type=promote key=e clsid=4 size=10\n" +
 		"type=conn_new rip=127.0.0.1 rport=4321 transport=tcp cfd=9\n" +
 		"type=conn_close rip=unix rport=0 transport=local reason=normal cfd=9\n" +
 		"type=lru_crawler examined=1\n"
