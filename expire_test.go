@@ -66,8 +66,12 @@ func TestExpiry(t *testing.T) {
 	pass(11)
 	steps, most := wholePass(e)
 	after := c.Stats()
-	if after.Mem.IndexItems != 2*n || after.Flash.ObjectsUsed != n || after.Flash.BytesUsed != before.Flash.BytesUsed/2 {
-		t.Errorf("%d items, %d with %d bytes on flash, of %d", after.Mem.IndexItems, after.Flash.ObjectsUsed, after.Flash.BytesUsed, before.Flash.BytesUsed)
+	if after.Mem.IndexItems != 2*n || after.Flash.ObjectsUsed != n {
+		t.Errorf("%d items, %d on flash", after.Mem.IndexItems, after.Flash.ObjectsUsed)
+	}
+	// Those of a full page are told as at most its size, a percent less than they were.
+	if was, is := before.Flash.BytesUsed, after.Flash.BytesUsed; is < was/2 || is > was/2+was/100 {
+		t.Errorf("%d bytes on flash, of %d", is, was)
 	}
 	if after.Mem.ValueBytes != n*size {
 		t.Errorf("%d bytes of values in RAM", after.Mem.ValueBytes)
