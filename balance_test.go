@@ -99,6 +99,7 @@ func (s *splitTest) judged(rounds int, round func()) {
 // TestSplitFresh reads values the more often the later they were written, more of
 // them than segments hold: those get more, and there are more hits.
 func TestSplitFresh(t *testing.T) {
+	ofAmounts(t)
 	t.Parallel()
 	s := newSplitTest(t)
 	for range splitKeys {
@@ -121,6 +122,7 @@ func TestSplitFresh(t *testing.T) {
 // TestSplitHot reads the same values on flash again and again, more than there is
 // room for copies of: those get more, and there are more hits.
 func TestSplitHot(t *testing.T) {
+	ofAmounts(t)
 	t.Parallel()
 	s := newSplitTest(t)
 	for range 60_000 {

@@ -15,6 +15,7 @@ func held(s *Stats) int64 {
 // TestBudget overwrites small values, whose deaths and blobs are most of what the
 // catalog gets: all together stays within Memory, and the catalog within its share.
 func TestBudget(t *testing.T) {
+	ofAmounts(t)
 	t.Parallel()
 	opts := Options{Memory: 24 << 20, FlashSize: 256 << 20, MaxItem: 64 << 10}
 	c := openTest(t, opts)

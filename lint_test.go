@@ -303,6 +303,9 @@ func percentile(sizes []int, percent int) int {
 }
 
 func TestLint(t *testing.T) {
+	if testing.Short() {
+		t.Skip("reads sources, and has nothing for the race detector")
+	}
 	sources := moduleSources(t)
 	for name, check := range checks {
 		t.Run(name, func(t *testing.T) {

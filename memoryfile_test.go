@@ -251,6 +251,7 @@ func TestMemoryFileCrash(t *testing.T) {
 // TestMemoryFileFull brings a full cache back, into less memory, into some that
 // may not evict, and with a smaller largest item. It may lose, never mix up.
 func TestMemoryFileFull(t *testing.T) {
+	ofAmounts(t)
 	for _, test := range []struct {
 		name          string
 		before, after Options

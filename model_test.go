@@ -51,6 +51,15 @@ func quiet(o Options) Options {
 	return o
 }
 
+// ofAmounts skips a test of how much there is of something, by one goroutine: the
+// race detector, for which there is -short, would be long over it and find nothing.
+func ofAmounts(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("of amounts, not for -short")
+	}
+}
+
 func seeded(t testing.TB) *rand.Rand {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

@@ -12,6 +12,7 @@ import (
 // refused on request, and otherwise with the newest. What was left out is changed
 // in part, and never seen again, however much memory a later start has.
 func TestRecoverOverfull(t *testing.T) {
+	ofAmounts(t)
 	t.Parallel()
 	const n = 600_000
 	dir, ctx := t.TempDir(), context.Background()

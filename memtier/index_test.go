@@ -200,6 +200,7 @@ func TestTable(t *testing.T) {
 
 // When the index may not grow any more, it evicts, and says what went.
 func TestIndexAtMost(t *testing.T) {
+	ofAmounts(t)
 	tier := newTier(t, Options{Limit: 8 << 20})
 	live := map[Loc]bool{}
 	key := make([]byte, 16)

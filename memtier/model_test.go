@@ -10,6 +10,15 @@ import (
 	"time"
 )
 
+// ofAmounts skips a test of how much there is of something, by one goroutine: the
+// race detector, for which there is -short, would be long over it and find nothing.
+func ofAmounts(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("of amounts, not for -short")
+	}
+}
+
 // newSeed gives a random test its seed and says which.
 func newSeed(t testing.TB) uint64 {
 	seed := uint64(time.Now().UnixNano())

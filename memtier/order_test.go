@@ -8,6 +8,7 @@ import (
 // What is read goes on in a generation of its own, and has nine tenths of the room
 // once it needs them; what is not read has what is left.
 func TestGenerationsShareTheRoom(t *testing.T) {
+	ofAmounts(t)
 	tier := newTier(t, Options{Limit: 16 << 20})
 	value := func(i int) string { return fmt.Sprint(i) }
 	for i := range 80000 {

@@ -180,6 +180,7 @@ func TestLargeRoom(t *testing.T) {
 // Records that are read are kept, those that are not leave first; and what is
 // not read again leaves too.
 func TestKeepsWhatIsRead(t *testing.T) {
+	ofAmounts(t)
 	tier := newTier(t, Options{Limit: 16 << 20})
 	value := make([]byte, 500)
 	round := func(from int) {

@@ -100,6 +100,7 @@ func fill(t *testing.T, tier *Tier, key string, size int) {
 // Of values that are read alike more of the small stay than of the large; but a
 // large one that is read often is worth more than a small one that is not.
 func TestKeepsHitsForTheRoomTaken(t *testing.T) {
+	ofAmounts(t)
 	tier := newTier(t, Options{Limit: 16 << 20})
 	left := map[string]int{}
 	for i := range 20000 {

@@ -133,7 +133,11 @@ func TestWatchSlowly(t *testing.T) {
 	c := s.dial(t)
 	before := s.rss(t, "VmRSS")
 	get := strings.Repeat("get "+strings.Repeat("k", 200)+"\r\n", 1000)
-	for range 300 { // some 100 MB of lines
+	rounds := 300 // some 100 MB of lines
+	if testing.Short() {
+		rounds = 30
+	}
+	for range rounds {
 		fmt.Fprint(c, get)
 		if _, err := readAnswers(c, "END\r\n", 1000); err != nil {
 			t.Fatal(err)
