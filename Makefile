@@ -12,8 +12,8 @@ SOAKOUT  ?= soak
 
 .PHONY: test race lint fuzz crashtest killtest bench soak build man demo clean
 
-# What a change must pass; vet looks at all there is, so test need not again. Tests against memcached skip where it is not
-# installed, unless CI is set.
+# What a change must pass. Vet has been over the tests when they begin. Those against
+# memcached skip where it is not installed, unless CI is set.
 test:
 	$(GO) vet ./...
 	$(GO) test -vet=off ./...
