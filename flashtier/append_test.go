@@ -221,3 +221,14 @@ func TestWritesOutOfOrder(t *testing.T) {
 	}
 	disk.Release()
 }
+
+// TestLiveBytes: a page tells of no more live bytes than it has, and of no fewer than
+// none.
+func TestLiveBytes(t *testing.T) {
+	for bytes, want := range map[int64]int64{-8: 0, 500: 500, 1000: 1000, 1040: 1000} {
+		p := new(page)
+		if p.bytes.Store(bytes); p.live(1000) != want {
+			t.Errorf("%d of 1000 bytes: %d live", bytes, p.live(1000))
+		}
+	}
+}
