@@ -34,7 +34,7 @@ func TestInspectRefuses(t *testing.T) {
 		{"is neither commands nor json", "export --format xml " + newer},
 		{"is none of text, json and csv", "records --format xml " + newer},
 		{`state "undead" is none of`, "records --state undead " + newer},
-		{`size "4x": want bytes`, "records --min-size 4x " + newer},
+		{`"4x": want a number of bytes`, "records --min-size 4x " + newer},
 		{"syntax error in pattern", "records --glob [ " + newer},
 		{"say --dry-run", "repair " + newer},
 	} {

@@ -12,7 +12,7 @@ import (
 // recordsFlags are what inspect records is told.
 type recordsFlags struct {
 	key, prefix, glob, states, format string
-	minSize, maxSize                  sizeFlag
+	minSize, maxSize                  int64
 	expiresWithin                     time.Duration
 	hexKeys, values                   bool
 	limit                             uint64
@@ -29,8 +29,8 @@ func newInspectRecordsCommand() *cobra.Command {
 	f.StringVar(&o.prefix, "prefix", "", "only keys that begin so; @ and hexadecimal digits for a binary one")
 	f.StringVar(&o.glob, "glob", "", "only keys that match, with *, ? and [a-z]")
 	f.StringVar(&o.states, "state", "", "only these states, divided by commas: live, expired, flushed, dead, older (left of earlier lives of a page), unknown (default all but older)")
-	f.Var(&o.minSize, "min-size", "only values of so many bytes or more; k and m work")
-	f.Var(&o.maxSize, "max-size", "only values of so many bytes or less; k and m work")
+	f.Var((*bytesFlag)(&o.minSize), "min-size", "only values of so many bytes or more; k, m and g work")
+	f.Var((*bytesFlag)(&o.maxSize), "max-size", "only values of so many bytes or less; k, m and g work")
 	f.DurationVar(&o.expiresWithin, "expires-within", 0, "only what expires in this time from now")
 	f.StringVar(&o.format, "format", "text", "text, json (a line a record) or csv")
 	f.BoolVar(&o.values, "values", false, "with the values, in base64: of json only")
@@ -63,7 +63,7 @@ func (o *recordsFlags) list(cmd *cobra.Command, d *pageinspect.Dir) error {
 }
 
 func (o *recordsFlags) filter(now uint32) (x pageinspect.Filter, err error) {
-	x.Glob, x.MinSize, x.MaxSize = o.glob, int64(o.minSize), int64(o.maxSize)
+	x.Glob, x.MinSize, x.MaxSize = o.glob, o.minSize, o.maxSize
 	if o.expiresWithin > 0 {
 		x.ExpiresBefore = now + uint32(o.expiresWithin/time.Second) + 1
 	}

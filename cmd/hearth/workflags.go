@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strconv"
-
 	"github.com/hearthcache/hearth/tools/loadgen"
 	"github.com/spf13/pflag"
 )
@@ -43,18 +41,6 @@ func (s *spanFlag) String() string {
 }
 
 func (s *spanFlag) Type() string { return "size" }
-
-type sizeFlag int64
-
-func (s *sizeFlag) Set(text string) error {
-	n, err := loadgen.ParseSize(text)
-	*s = sizeFlag(n)
-	return err
-}
-
-func (s *sizeFlag) String() string { return strconv.FormatInt(int64(*s), 10) }
-
-func (s *sizeFlag) Type() string { return "size" }
 
 type distFlag loadgen.Work
 

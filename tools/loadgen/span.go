@@ -16,11 +16,11 @@ func ParseSpan(text string) (Span, error) {
 	if !ranged {
 		high = low
 	}
-	lo, err := ParseSize(low)
+	lo, err := parseSize(low)
 	if err != nil {
 		return Span{}, err
 	}
-	hi, err := ParseSize(high)
+	hi, err := parseSize(high)
 	if err != nil {
 		return Span{}, err
 	}
@@ -30,8 +30,7 @@ func ParseSpan(text string) (Span, error) {
 	return Span{Min: lo, Max: hi}, nil
 }
 
-// ParseSize reads "1024", "1k" or "4m"; k and m are 2^10 and 2^20.
-func ParseSize(text string) (int, error) {
+func parseSize(text string) (int, error) {
 	digits, unit := strings.ToLower(text), 1
 	switch {
 	case strings.HasSuffix(digits, "k"):
