@@ -175,10 +175,19 @@ func TestManyPages(t *testing.T) {
 		}
 		return took;
 	})()`
+	const loss = `(async () => {
+		hearth.show(JSON.stringify(hearth.last()));
+		hearth.lost();
+		for (let i = 0; i < 10; i++) await new Promise(requestAnimationFrame);
+		return state.textContent;
+	})()`
 	took := eval[[]float64](t, ctx, script)
 	slices.Sort(took)
 	t.Logf("8000 changed pages: median %.1f ms, 95th percentile %.1f ms, most %.1f ms", took[30], took[57], took[59])
 	if took[30] > 16 {
 		t.Errorf("an update takes %.1f ms", took[30])
+	}
+	if text := eval[string](t, ctx, loss); text != "no connection" {
+		t.Errorf("without a server it says %q", text)
 	}
 }

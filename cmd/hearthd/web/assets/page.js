@@ -112,10 +112,11 @@ const timed = (step) => {
 
 // A step of what there is to show is done in each frame, so that none is late.
 const steps = [];
+let frame = 0;
 const next = () => {
   if (!steps.length) return;
   timed(steps.shift());
-  requestAnimationFrame(next);
+  frame = requestAnimationFrame(next);
 };
 
 let last = null;
@@ -132,7 +133,16 @@ const show = (text) => {
     if (e.flash) steps.push(() => showFlash(e, grew));
     for (const chart of e.flash ? [traffic, tiers, latency] : [traffic, tiers]) steps.push(() => chart.draw());
   });
-  requestAnimationFrame(next);
+  cancelAnimationFrame(frame); // or there are two chains
+  frame = requestAnimationFrame(next);
+};
+
+// lost drops what is yet to be shown of a server that has gone.
+const lost = () => {
+  steps.length = 0;
+  $("state").dataset.state = "lost";
+  setText($("state"), "no connection");
+  last = null;
 };
 
 // A hidden page asks for nothing.
@@ -144,11 +154,7 @@ const listen = () => {
   last = null;
   source = new EventSource("events");
   source.onmessage = (message) => show(message.data);
-  source.onerror = () => {
-    $("state").dataset.state = "lost";
-    setText($("state"), "no connection");
-    last = null;
-  };
+  source.onerror = lost;
 };
 document.addEventListener("visibilitychange", listen);
 listen();
@@ -167,4 +173,4 @@ $("theme").addEventListener("click", () => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 
 // For tests, and for who wonders.
-window.hearth = { frames, show, last: () => last, idle: () => !steps.length, quiet: () => source.close() };
+window.hearth = { frames, show, last: () => last, idle: () => !steps.length, quiet: () => source.close(), lost };
