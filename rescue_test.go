@@ -15,8 +15,7 @@ import (
 	"github.com/hearthcache/hearth/ioq"
 )
 
-// rescueOptions are a cache with 16 pages of 1 MiB, of which the loops of the cache
-// itself free none in these tests.
+// rescueOptions are a cache with 16 pages of 1 MiB.
 func rescueOptions() Options {
 	return quiet(Options{
 		Memory: 24 << 20, MaxItem: 64 << 10, FlashSize: 16 << 20, PageSize: 1 << 20, HotPercent: -1,
@@ -28,13 +27,15 @@ func rescueItem(i int) Item {
 	return Item{Key: fmt.Sprint("key-", i), Value: bytes.Repeat([]byte{byte(i), byte(i >> 8), 7}, 1000), Flags: uint32(i)}
 }
 
-// rescued is a cache under test, with a reclaimer of the test's own.
+// rescued is a cache under test, with a reclaimer of the test's own. That of the cache
+// itself is held.
 type rescued struct {
-	t    *testing.T
-	dir  string
-	opts Options
-	c    *Cache
-	r    *reclaimer
+	t       *testing.T
+	dir     string
+	opts    Options
+	c       *Cache
+	r       *reclaimer
+	release func()
 }
 
 func openRescued(t *testing.T, dir string, o Options) *rescued {
@@ -43,11 +44,21 @@ func openRescued(t *testing.T, dir string, o Options) *rescued {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &rescued{t: t, dir: dir, opts: o, c: c, r: c.newReclaimer()}
+	return &rescued{t: t, dir: dir, opts: o, c: c, r: c.newReclaimer(), release: holdReclaim(c)}
+}
+
+// holdReclaim keeps reclaimLoop from freeing pages, as it would once a second, until
+// release is called: it has an answer that nobody takes. Nor does it free one for a
+// demoter, which would wait.
+func holdReclaim(c *Cache) (release func()) {
+	want := pageWanted{flashtier.BucketDefault, make(chan bool)}
+	c.reclaimer.asked <- want
+	return func() { <-want.reply }
 }
 
 func (x *rescued) close() {
 	x.t.Helper()
+	x.release()
 	if err := x.c.Close(); err != nil {
 		x.t.Fatal(err)
 	}
