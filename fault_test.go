@@ -57,9 +57,10 @@ func faultScript(t *testing.T, disk *ioqtest.Disk, room bool) (missed int, s Sta
 // TestWriteFaults has every write fail in turn, and nothing may be lost: what
 // flash did not take is still in RAM, and goes elsewhere.
 func TestWriteFaults(t *testing.T) {
+	t.Parallel()
 	step := 1
 	if testing.Short() {
-		step = 9
+		step = 25
 	}
 	for n := 0; ; n += step {
 		disk := ioqtest.NewDisk(t, ioqtest.DiskOptions{})
@@ -81,9 +82,10 @@ func TestWriteFaults(t *testing.T) {
 // TestReadFaults has single reads fail or give flipped bits: a miss at most,
 // and never a wrong byte.
 func TestReadFaults(t *testing.T) {
+	t.Parallel()
 	step := 3
 	if testing.Short() {
-		step = 13
+		step = 20
 	}
 	for n := 0; n < 40; n += step {
 		for _, fault := range []ioqtest.Fault{{Err: syscall.EIO}, {Flip: true}, {Shift: 4096}} {

@@ -47,11 +47,11 @@ func TestSetMemory(t *testing.T) {
 	t.Parallel()
 	c := openTest(t, Options{Memory: 48 << 20, FlashSize: 256 << 20, MaxItem: 64 << 10, HotPercent: 25, Backpressure: time.Minute})
 	ctx := context.Background()
-	const n = 80_000
+	const n = 20_000
 	fillAndRead := func() {
 		t.Helper()
 		for i := range n {
-			if err := c.Set(ctx, Item{Key: strconv.Itoa(i), Value: make([]byte, 800)}); err != nil {
+			if err := c.Set(ctx, Item{Key: strconv.Itoa(i), Value: make([]byte, 3200)}); err != nil {
 				t.Fatal(err)
 			}
 		}
