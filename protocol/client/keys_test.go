@@ -14,20 +14,25 @@ import (
 	"github.com/hearthcache/hearth/protocol/client"
 )
 
-// keysOf lists the keys, once the server is not busy with a crawl of its own.
-func keysOf(t *testing.T, c *client.Client) (keys []string, err error) {
+// listKeys is Keys once the server is not busy with a crawl of its own.
+func listKeys(t *testing.T, c *client.Client, each func([]byte) error) (err error) {
 	t.Helper()
 	for range 100 {
-		keys = nil
-		err = c.Keys(within(t), func(key []byte) error {
-			keys = append(keys, string(key))
-			return nil
-		})
-		if !errors.Is(err, client.ErrBusy) {
+		if err = c.Keys(within(t), each); !errors.Is(err, client.ErrBusy) {
 			break
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+	return err
+}
+
+// keysOf lists the keys.
+func keysOf(t *testing.T, c *client.Client) (keys []string, err error) {
+	t.Helper()
+	err = listKeys(t, c, func(key []byte) error {
+		keys = append(keys, string(key))
+		return nil
+	})
 	slices.Sort(keys)
 	return keys, err
 }
@@ -53,7 +58,7 @@ func TestKeys(t *testing.T) {
 				t.Errorf("%q, %v", keys, err)
 			}
 			enough := errors.New("enough")
-			if err := c.Keys(within(t), func([]byte) error { return enough }); err != enough {
+			if err := listKeys(t, c, func([]byte) error { return enough }); err != enough {
 				t.Errorf("the caller's error: %v", err)
 			}
 		})
