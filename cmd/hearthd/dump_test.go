@@ -25,11 +25,6 @@ func list(t *testing.T, c net.Conn, command, end string) (lines []string) {
 		if line == end+"\r\n" {
 			return lines
 		}
-		if strings.HasPrefix(line, "BUSY ") { // memcached's crawler also runs by itself
-			time.Sleep(20 * time.Millisecond)
-			fmt.Fprintf(c, "%s\r\n", command)
-			continue
-		}
 		lines = append(lines, line)
 	}
 }
@@ -70,7 +65,8 @@ func TestMetadumpAsMemcached(t *testing.T) {
 		s.demote(t)
 		return comparable(t, list(t, c, "lru_crawler metadump all", "END"))
 	}
-	want := lists(startServer(t, memcachedPath(t), memcachedArgs...))
+	// Without its maintainer memcached starts no crawl of its own, which a list would meet.
+	want := lists(startServer(t, memcachedPath(t), append([]string{"-o", "no_lru_maintainer"}, memcachedArgs...)...))
 	for _, set := range settings {
 		if got := lists(set.start(t)); !slices.Equal(got, want) {
 			t.Errorf("%s: got\n%s\nwant\n%s", set.name, strings.Join(got, "\n"), strings.Join(want, "\n"))

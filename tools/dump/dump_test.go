@@ -54,7 +54,7 @@ func fill(p *peer, items map[string]client.Item) {
 // a memcached, and all is as it was; and the source counts no access.
 func TestBothWays(t *testing.T) {
 	items := sample(1000)
-	first := start(t, memcached(t))
+	first := startMemcached(t)
 	fill(first, items)
 	path := filepath.Join(t.TempDir(), "a")
 	d, err := WriteFile(within(t), first.Client, path, Options{})
@@ -74,7 +74,7 @@ func TestBothWays(t *testing.T) {
 	if d, err := WriteTo(within(t), second.Client, &buf, Options{}); err != nil || int(d.Items) != len(items) {
 		t.Fatalf("%+v, %v", d, err)
 	}
-	third := start(t, memcached(t))
+	third := startMemcached(t)
 	if l, err := ReadFrom(within(t), third.Client, &buf, Options{}); err != nil || int(l.Items) != len(items) {
 		t.Fatalf("%+v, %v", l, err)
 	}
@@ -115,7 +115,7 @@ func TestNewerStays(t *testing.T) {
 	if err := w.end(6); err != nil {
 		t.Fatal(err)
 	}
-	p := start(t, memcached(t))
+	p := startMemcached(t)
 	p.set(client.Item{Key: "both", Value: []byte("newer")})
 	l, err := ReadFrom(within(t), p.Client, bytes.NewReader(buf.Bytes()), Options{})
 	if err != nil || l.Items != 2 || l.Kept != 1 || l.Expired != 2 || l.Refused != 1 || !errors.Is(l.Refusal, client.ErrTooLarge) {
@@ -179,7 +179,7 @@ func TestDumpGoesOn(t *testing.T) {
 		key := fmt.Sprintf("key-%d", i)
 		items[key] = client.Item{Key: key, Value: bytes.Repeat([]byte{byte(i)}, 200<<10)}
 	}
-	p := start(t, memcached(t))
+	p := startMemcached(t)
 	fill(p, items)
 	whole := filepath.Join(t.TempDir(), "whole")
 	if _, err := WriteFile(within(t), p.Client, whole, Options{}); err != nil {
@@ -206,7 +206,7 @@ func TestDumpGoesOn(t *testing.T) {
 		if err != nil || d.From+d.Items != uint64(len(items)) || (cut >= size/3) != (d.From > 0) {
 			t.Errorf("cut at %d of %d: %+v, %v", cut, size, d, err)
 		}
-		q := start(t, memcached(t))
+		q := startMemcached(t)
 		if l, err := ReadFile(within(t), q.Client, q.addr, path, Options{}); err != nil || l.Items != uint64(len(items)) {
 			t.Errorf("cut at %d: %+v, %v", cut, l, err)
 		}
@@ -240,7 +240,7 @@ func cutDump(t *testing.T, p *peer, path string, cut int) {
 
 // TestForeignFiles: what is no dump, or has lost its list, is not written over.
 func TestForeignFiles(t *testing.T) {
-	p := start(t, memcached(t))
+	p := startMemcached(t)
 	p.set(client.Item{Key: "a", Value: make([]byte, 1000)})
 	dir := t.TempDir()
 	text := filepath.Join(dir, "text")
@@ -271,13 +271,13 @@ func TestLoadGoesOn(t *testing.T) {
 		key := fmt.Sprintf("key-%d", i)
 		items[key] = client.Item{Key: key, Value: bytes.Repeat([]byte{byte(i)}, 100<<10)}
 	}
-	p := start(t, memcached(t))
+	p := startMemcached(t)
 	fill(p, items)
 	path := filepath.Join(t.TempDir(), "file")
 	if _, err := WriteFile(within(t), p.Client, path, Options{}); err != nil {
 		t.Fatal(err)
 	}
-	q := start(t, memcached(t))
+	q := startMemcached(t)
 	ctx, cancel := context.WithCancel(within(t))
 	stop := func(done, total int64) {
 		if done > total/2 {
@@ -301,7 +301,7 @@ func TestLoadGoesOn(t *testing.T) {
 
 // TestRate: a bound is kept to, in items and in bytes.
 func TestRate(t *testing.T) {
-	p := start(t, memcached(t))
+	p := startMemcached(t)
 	fill(p, sample(40))
 	for _, o := range []Options{{ItemsPerSecond: 100}, {BytesPerSecond: 1 << 20}} {
 		begun := time.Now()

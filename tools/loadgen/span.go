@@ -30,6 +30,7 @@ func ParseSpan(text string) (Span, error) {
 	return Span{Min: lo, Max: hi}, nil
 }
 
+// parseSize reads "1024", "1k" or "4m".
 func parseSize(text string) (int, error) {
 	digits, unit := strings.ToLower(text), 1
 	switch {
