@@ -105,19 +105,26 @@ func (e *events) closedFor(why server.CloseReason) bool {
 	return slices.Contains(e.why, why)
 }
 
+// forget has closedFor know only of what comes from here on.
+func (e *events) forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.why = nil
+}
+
 func TestOpenedAndClosed(t *testing.T) {
 	e := &events{}
 	s, tcp, unix := start(t, &later{}, e.options())
 	for why, send := range map[server.CloseReason]string{
 		server.CloseError: strings.Repeat("x", 3000), server.CloseNormal: "quit\r\n", server.CloseIdle: "get n",
 	} {
-		e.why = nil
+		e.forget()
 		c := dial(t, "unix", unix)
 		fmt.Fprint(c, send)
 		until(t, why.String(), func() bool { return e.closedFor(why) })
 	}
 	gone := dial(t, "tcp", tcp)
-	e.why = nil
+	e.forget()
 	gone.Close()
 	until(t, "it has left", func() bool { return e.closedFor(server.CloseNormal) })
 	dial(t, "tcp", tcp)
